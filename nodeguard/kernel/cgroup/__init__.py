@@ -1,0 +1,1 @@
+"""Cgroup drivers: v1, v2 and hybrid behind one protocol (``driver.py``)."""

@@ -1,0 +1,51 @@
+"""What every object carries: names, labels, owners, conditions, events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NewType
+
+PodUid = NewType("PodUid", str)
+"""``metadata.uid`` of a pod; part of its cgroup's name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectMeta:
+    """``metadata`` of any object, as far as nodeguard reads it."""
+
+    name: str
+    namespace: str = "default"
+    uid: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """``namespace/name``, the way logs and records name an object."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """One entry of ``status.conditions``; ``status`` is ``True``, ``False`` or ``Unknown``."""
+
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+    last_transition_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something a user should hear of; ``type`` is ``Normal`` or ``Warning``, ``at`` is UNIX seconds."""
+
+    at: float
+    type: str
+    reason: str
+    message: str
+    pod: str
+    """namespace/name"""
+    uid: str = ""
+    container: str | None = None

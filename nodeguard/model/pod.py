@@ -1,0 +1,249 @@
+"""The pod as nodeguard reads it: ``v1 Pod``, decoded, with Kubernetes' defaults already applied.
+
+``raw`` keeps the JSON object the values came from (defaults included), so that nothing a user wrote is lost
+when the pod is printed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from nodeguard.model.meta import ObjectMeta
+from nodeguard.model.quantity import Quantity
+
+ResourceList = Mapping[str, Quantity]
+"""Resource name (``cpu``, ``memory``, ``hugepages-2Mi``, …) to amount; a missing key is not zero."""
+
+
+class QOSClass(StrEnum):
+    """``status.qosClass``."""
+
+    GUARANTEED = "Guaranteed"
+    BURSTABLE = "Burstable"
+    BEST_EFFORT = "BestEffort"
+
+    @property
+    def tier(self) -> str:
+        """The name of the tier's cgroup."""
+        return self.value.lower()
+
+
+class ContainerKind(StrEnum):
+    """Which list a container stands in, and whether an init container is a sidecar."""
+
+    APP = "app"
+    INIT = "init"
+    SIDECAR = "sidecar"
+    EPHEMERAL = "ephemeral"
+
+
+class RestartPolicy(StrEnum):
+    """``spec.restartPolicy`` of a pod or container."""
+
+    ALWAYS = "Always"
+    ON_FAILURE = "OnFailure"
+    NEVER = "Never"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceRequirements:
+    """``resources``: requests and limits."""
+
+    requests: ResourceList = field(default_factory=dict)
+    limits: ResourceList = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldRef:
+    """``valueFrom.fieldRef``: a field of the pod, such as ``metadata.labels['app']``."""
+
+    field_path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceFieldRef:
+    """``valueFrom.resourceFieldRef``: a request or limit of a container, divided by ``divisor``, rounded up."""
+
+    resource: str
+    container_name: str = ""
+    divisor: Quantity | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvVar:
+    """One entry of ``env``; at most one of the three sources is set."""
+
+    name: str
+    value: str | None = None
+    field_ref: FieldRef | None = None
+    resource_field_ref: ResourceFieldRef | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeMount:
+    """One entry of ``volumeMounts``."""
+
+    name: str
+    mount_path: str
+    read_only: bool = False
+    sub_path: str = ""
+    sub_path_expr: str = ""
+    mount_propagation: str = "None"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecurityContext:
+    """``securityContext`` of a container, with the pod's values already merged in.
+
+    ``None`` means not set anywhere. ``seccomp_profile`` is the type word; not set means RuntimeDefault here.
+    """
+
+    run_as_user: int | None = None
+    run_as_group: int | None = None
+    run_as_non_root: bool | None = None
+    capabilities_add: tuple[str, ...] = ()
+    capabilities_drop: tuple[str, ...] = ()
+    privileged: bool = False
+    read_only_root_filesystem: bool = False
+    allow_privilege_escalation: bool | None = None
+    seccomp_profile: str | None = None
+    seccomp_localhost_profile: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartRule:
+    """One entry of a container's ``restartPolicyRules``."""
+
+    action: str
+    operator: str
+    exit_codes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """A container of any kind.
+
+    ``image`` None (or ``host``) means: the host's own root file system below a private overlay.
+    ``restart_policy`` is the container's own, None when it follows the pod's.
+    """
+
+    name: str
+    kind: ContainerKind = ContainerKind.APP
+    image: str | None = None
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    working_dir: str = ""
+    env: tuple[EnvVar, ...] = ()
+    resources: ResourceRequirements = ResourceRequirements()
+    volume_mounts: tuple[VolumeMount, ...] = ()
+    security_context: SecurityContext = SecurityContext()
+    restart_policy: RestartPolicy | None = None
+    restart_rules: tuple[RestartRule, ...] = ()
+    termination_message_path: str = "/dev/termination-log"
+    termination_message_policy: str = "File"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmptyDir:
+    """``emptyDir``; ``medium`` is ``""`` (disk), ``Memory`` or ``HugePages…``."""
+
+    medium: str = ""
+    size_limit: Quantity | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostPath:
+    """``hostPath`` with its ``type`` word (``""`` checks nothing)."""
+
+    path: str
+    type: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DownwardFile:
+    """One file of a ``downwardAPI`` volume."""
+
+    path: str
+    field_ref: FieldRef | None = None
+    resource_field_ref: ResourceFieldRef | None = None
+    mode: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DownwardAPI:
+    """A ``downwardAPI`` volume."""
+
+    items: tuple[DownwardFile, ...] = ()
+    default_mode: int = 0o644
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """One entry of ``volumes`` that nodeguard can mount."""
+
+    name: str
+    source: EmptyDir | HostPath | DownwardAPI
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostAlias:
+    """One entry of ``hostAliases``."""
+
+    ip: str
+    hostnames: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """``v1 Pod``: metadata and spec; what it does now is in ``model/status.py``.
+
+    ``resources`` is ``spec.resources`` (pod-level), None when the stanza is absent; ``qos_class`` is
+    ``status.qosClass`` when the manifest carries one (it is authoritative once set).
+    """
+
+    meta: ObjectMeta
+    containers: tuple[Container, ...]
+    init_containers: tuple[Container, ...] = ()
+    ephemeral_containers: tuple[Container, ...] = ()
+    resources: ResourceRequirements | None = None
+    overhead: ResourceList = field(default_factory=dict)
+    restart_policy: RestartPolicy = RestartPolicy.ALWAYS
+    termination_grace_period_seconds: int = 30
+    active_deadline_seconds: int | None = None
+    priority: int | None = None
+    priority_class_name: str = ""
+    preemption_policy: str = ""
+    hostname: str = ""
+    subdomain: str = ""
+    host_network: bool = False
+    host_pid: bool = False
+    host_ipc: bool = False
+    share_process_namespace: bool = False
+    supplemental_groups: tuple[int, ...] = ()
+    fs_group: int | None = None
+    sysctls: tuple[tuple[str, str], ...] = ()
+    host_aliases: tuple[HostAlias, ...] = ()
+    service_account_name: str = ""
+    node_name: str = ""
+    volumes: tuple[Volume, ...] = ()
+    qos_class: QOSClass | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def all_containers(self) -> tuple[Container, ...]:
+        """Init containers and sidecars in their order, then app containers; no ephemeral ones."""
+        return self.init_containers + self.containers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriorityClass:
+    """``scheduling.k8s.io/v1 PriorityClass``."""
+
+    meta: ObjectMeta
+    value: int
+    global_default: bool = False
+    preemption_policy: str = "PreemptLowerPriority"
+    description: str = ""
