@@ -20,7 +20,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One finding; ``line`` counts from 1, 0 when there is no line to point at; ``path`` is ``""`` for the whole input."""
+    """One finding; ``line`` counts from 1 (0: there is no line to point at), ``path`` is ``""`` for the whole input."""
 
     severity: Severity
     source: str

@@ -2,7 +2,7 @@
 
 Source: kubernetes, staging/src/k8s.io/apimachinery/pkg/api/resource/{quantity,suffix,amount}.go.
 
-Two differences, both on purpose: a text without any digit (``Mi``, ``.``), which upstream reads as zero, is refused; and
+Two differences on purpose: a text without any digit (``Mi``, ``.``), which upstream reads as zero, is refused; and
 an amount always prints in canonical form, where upstream prints some parsed texts as they were (``1.500``, ``+1``).
 """
 
