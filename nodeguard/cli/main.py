@@ -1,0 +1,174 @@
+"""The ``nodeguard`` command: finds the sub-command, and turns every error into a message and an exit code.
+
+Sub-commands are imported when they are called, so that ``--help`` costs what click costs.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+from nodeguard import __version__
+from nodeguard.errors import InvalidInput, NodeguardError
+
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "run": ("nodeguard.cli.run:run", "Run pods until they end, or until Ctrl-C."),
+    "explain": ("nodeguard.cli.explain:explain", "Show a pod's QoS class and every cgroup value, with its reason."),
+    "tree": ("nodeguard.cli.tree:tree", "Show the cgroup tree with limits, usage and pressure."),
+    "doctor": ("nodeguard.cli.doctor:doctor", "Show what this host has and lacks, and what falls back to what."),
+    "config": ("nodeguard.cli.config:config", "Show the settings in effect, or check configuration files."),
+    "cleanup": ("nodeguard.cli.cleanup:cleanup", "Remove what a crashed run left behind."),
+    "cgroup": ("nodeguard.cli.cgroup:cgroup", "Print the cgroup directories of pods."),
+    "version": ("nodeguard.cli.version:version", "Print the versions of nodeguard and of what it works with."),
+}
+"""Name → where the click command is, and its one-line help (the same as the command's own)."""
+
+EXIT_BROKEN_PIPE = 128 + 13
+EXIT_INTERRUPTED = 130
+
+_EPILOG = """\b
+Examples:
+  sudo nodeguard run pod.yaml
+  nodeguard explain pod.yaml
+  nodeguard doctor
+"""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported only when they are called."""
+
+    def __init__(self, *args: Any, lazy_commands: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._lazy_commands = lazy_commands
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names in the order of the table."""
+        return list(self._lazy_commands)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command, None when there is no such name."""
+        entry = self._lazy_commands.get(cmd_name)
+        if entry is None:
+            return None
+        module, _, attribute = entry[0].partition(":")
+        command = getattr(import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with suggestions from the table: click looks only at commands already imported."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.exceptions.NoSuchCommand as e:
+            raise click.exceptions.NoSuchCommand(e.command_name, possibilities=self._lazy_commands, ctx=ctx) from None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the table, importing nothing."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, short_help) for name, (_, short_help) in self._lazy_commands.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy_commands=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=_EPILOG,
+)
+@click.version_option(__version__, prog_name="nodeguard", message="%(prog)s %(version)s")
+def cli() -> None:
+    """One Linux host that behaves as a Kubernetes node: QoS cgroups, limits, pressure, eviction."""
+
+
+def main() -> NoReturn:
+    """The console entry: run the command line and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; what comes back is the exit code. Nothing is raised, no traceback is printed."""
+    try:
+        code = _invoke(arguments)
+        sys.stdout.flush()
+        return code
+    except NodeguardError as e:
+        return _fail(e, _message_of(e), e.exit_code)
+    except click.exceptions.Abort as e:
+        return _fail(e, None, EXIT_INTERRUPTED)
+    except click.ClickException as e:
+        e.show()
+        return e.exit_code
+    except KeyboardInterrupt as e:
+        return _fail(e, None, EXIT_INTERRUPTED)
+    except OSError as e:
+        if isinstance(e, BrokenPipeError) and _reader_is_gone():
+            _drop_output()
+            return EXIT_BROKEN_PIPE
+        return _fail(e, _message_of_os_error(e), 6 if isinstance(e, PermissionError) else 1)
+    except Exception as e:
+        hint = "" if _wants_traceback() else " (NODEGUARD_DEBUG=1 shows where)"
+        return _fail(e, [f"internal error: {type(e).__name__}: {e}{hint}"], 1)
+
+
+def _invoke(arguments: Sequence[str]) -> int:
+    """Click's own ``main`` would turn a broken pipe into exit code 1 and swallow the reason for an abort."""
+    try:
+        with cli.make_context("nodeguard", list(arguments)) as context:
+            result = cli.invoke(context)
+    except click.exceptions.Exit as e:
+        return e.exit_code
+    return result if isinstance(result, int) else 0
+
+
+def _message_of(error: NodeguardError) -> Sequence[str]:
+    if isinstance(error, InvalidInput):
+        return [str(finding) for finding in error.findings]
+    return [str(error)]
+
+
+def _message_of_os_error(error: OSError) -> Sequence[str]:
+    text = error.strerror or str(error) or type(error).__name__
+    names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    next_step = "; run with sudo" if isinstance(error, PermissionError) and os.geteuid() != 0 else ""
+    return [": ".join([*names, text]) + next_step]
+
+
+def _fail(error: BaseException, messages: Sequence[str] | None, code: int) -> int:
+    try:
+        sys.stdout.flush()
+        if _wants_traceback():
+            import traceback
+
+            traceback.print_exception(error, file=sys.stderr)
+        for message in messages or ():
+            print(f"Error: {message}", file=sys.stderr)
+    except BrokenPipeError:
+        _drop_output()
+    return code
+
+
+def _wants_traceback() -> bool:
+    return os.environ.get("NODEGUARD_DEBUG", "0") not in ("", "0")
+
+
+def _reader_is_gone() -> bool:
+    """Whether it is our own output that nobody reads, not a pipe to some helper that broke."""
+    poll = select.poll()
+    for descriptor in (1, 2):
+        poll.register(descriptor, 0)
+    return any(event & (select.POLLERR | select.POLLNVAL) for _, event in poll.poll(0))
+
+
+def _drop_output() -> None:
+    """Point the outputs to nowhere, so that the flush at exit does not complain again."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
