@@ -1,0 +1,95 @@
+# `make` lists the targets. On a fresh Debian 12 with git, make and python3, `make run` and `make test` need nothing else
+# but root and a network.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Each entry is package:command-or-file; the second part counts where the package manager is not apt.
+PACKAGES := runc:runc crun:crun conmon:conmon umoci:umoci skopeo:skopeo iproute2:ip busybox-static:busybox \
+    golang-github-containers-common:/usr/share/containers/seccomp.json
+TEST_PACKAGES := mandoc:mandoc
+PYTEST := $(BIN)/python -m pytest
+RUFF_PATHS := nodeguard tests bench
+
+.PHONY: help
+help: ## list the targets
+	@echo "nodeguard: the two to start with are 'make run' and 'make test'"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- what everything stands on -------------------------------------------------------------------------------------
+
+# pip is what `python -m venv` puts in last, so that an interrupted attempt is made anew.
+$(BIN)/pip:
+	@PYTHON="$(PYTHON)" .ci/make-venv $(VENV)
+
+# --no-deps everywhere: the requirement files name every version, so nothing else may slip in. editable_mode=compat puts
+# one plain path into site-packages; the default puts an import hook there, which every start of Python would pay for.
+$(VENV)/runtime.stamp: requirements.txt pyproject.toml | $(BIN)/pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	    --config-settings editable_mode=compat --editable .
+	@touch $@
+
+$(VENV)/test.stamp: requirements-test.txt $(VENV)/runtime.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-test.txt
+	@touch $@
+
+.PHONY: packages
+packages:
+	@.ci/install-packages $(PACKAGES)
+
+.PHONY: test-packages
+test-packages:
+	@.ci/install-packages $(PACKAGES) $(TEST_PACKAGES)
+
+.PHONY: need-root
+need-root:
+	@[ "$$(id -u)" -eq 0 ] || { echo "make: this target needs root: sudo make $(MAKECMDGOALS)" >&2; exit 1; }
+
+.PHONY: setup
+setup: test-packages $(VENV)/test.stamp ## install what is missing: Debian packages, and Python packages in .venv
+
+# --- run -----------------------------------------------------------------------------------------------------------
+
+EXAMPLE := examples/01-hello-qos.yaml
+
+.PHONY: run
+run: need-root packages $(VENV)/runtime.stamp ## run the first example to its end; shows the tree and the pods' output
+	@( sleep 2.5; echo; echo "\$$ nodeguard tree"; $(BIN)/nodeguard tree; echo ) & \
+	echo "\$$ nodeguard run $(EXAMPLE)"; $(BIN)/nodeguard run $(EXAMPLE); status=$$?; wait; \
+	echo "ended with exit code $$status"; exit $$status
+
+# --- tests ---------------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: setup lint ## set everything up, lint, and run every test (as root: those with real containers too)
+	$(PYTEST)
+
+.PHONY: lint
+lint: $(VENV)/test.stamp ## ruff and mypy --strict
+	$(BIN)/ruff check $(RUFF_PATHS)
+	$(BIN)/ruff format --check $(RUFF_PATHS)
+	$(BIN)/mypy --strict nodeguard
+
+.PHONY: test-unit
+test-unit: $(VENV)/test.stamp ## the tests that need no root
+	$(PYTEST) -m "not root"
+
+.PHONY: test-root
+test-root: need-root setup ## the tests with real cgroups, mounts and containers
+	$(PYTEST) -m root
+
+# --- the rest ------------------------------------------------------------------------------------------------------
+
+.PHONY: bench
+bench: need-root packages $(VENV)/runtime.stamp ## measure against bare conmon + runc, and podman where installed (BENCH="--rounds 5")
+	$(BIN)/python -m bench $(BENCH)
+
+.PHONY: clean
+clean: ## remove the virtual environment and everything generated
+	rm -rf $(VENV) build bench/out .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	find nodeguard tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
