@@ -1,0 +1,230 @@
+"""A place of its own for every test that starts the real command, and the check that nothing stays behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+CGROUP_MOUNT = Path("/sys/fs/cgroup")
+
+# What a run may leave in the directories on purpose: locks, and the cache of unpacked images.
+KEPT_NAMES = frozenset({"images", "lock"})
+
+
+def mount_points(below: str) -> list[str]:
+    """Return the mount points at and below a path, deepest last.
+
+    Source: Linux, Documentation/filesystems/proc.rst, section 3.5 (field 5, blanks written as octal escapes).
+    """
+    points = []
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        point = line.split()[4].encode().decode("unicode_escape")
+        if point == below or point.startswith(below + "/"):
+            points.append(point)
+    return sorted(points)
+
+
+def hierarchies() -> list[Path]:
+    """Return the mount point of every cgroup hierarchy, v1 and v2."""
+    found = []
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        fields = line.split()
+        if fields[fields.index("-") + 1] in ("cgroup", "cgroup2"):
+            found.append(Path(fields[4]))
+    return found
+
+
+def processes_naming(words: tuple[str, ...]) -> dict[int, str]:
+    """Return the processes whose cgroup path or command line holds one of the words, as pid to command line."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            state = (entry / "stat").read_text().rpartition(") ")[2][:1]
+            command_line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+            text = command_line + "\n" + (entry / "cgroup").read_text()
+        except OSError:
+            continue  # gone meanwhile
+        if state != "Z" and any(word in text for word in words):
+            found[int(entry.name)] = command_line or f"[{(entry / 'comm').read_text().strip()}]"
+    return found
+
+
+class Sandbox:
+    """Directories and a cgroup root that belong to one test alone.
+
+    ``nodeguard`` runs the command to its end, ``start`` in the background; both see these directories through the
+    environment. ``left_behind`` lists what is still there and should not be.
+    """
+
+    def __init__(self, base: Path, name: str) -> None:
+        self.base = base
+        self.run_dir = base / "run"
+        self.state_dir = base / "state"
+        self.log_dir = base / "log"
+        self.cgroup_root = f"/{name}"
+        self._name = name
+        for directory in (self.run_dir, self.state_dir, self.log_dir):
+            directory.mkdir(parents=True)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that point nodeguard here, on top of a plain environment without colour."""
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("NODEGUARD_")}
+        return kept | {
+            "NODEGUARD_RUN_DIR": str(self.run_dir),
+            "NODEGUARD_STATE_DIR": str(self.state_dir),
+            "NODEGUARD_LOG_DIR": str(self.log_dir),
+            "NODEGUARD_CGROUP_ROOT": self.cgroup_root,
+            "NO_COLOR": "1",
+            "PYTHONPATH": str(REPOSITORY),
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def nodeguard(
+        self,
+        *args: str | Path,
+        stdin: str | None = None,
+        timeout: float = 60.0,
+        env: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``nodeguard ARGS`` to its end; stdout and stderr come back as text."""
+        return subprocess.run(
+            self._argv(args),
+            input=stdin if stdin is not None else "",
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=self.environment | dict(env or {}),
+            check=False,
+        )
+
+    @contextlib.contextmanager
+    def start(self, *args: str | Path, env: Mapping[str, str] | None = None) -> Iterator[Running]:
+        """Start ``nodeguard ARGS`` in the background; whatever still runs at the end of the block is killed."""
+        process = subprocess.Popen(
+            self._argv(args),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=self.environment | dict(env or {}),
+            start_new_session=True,  # a signal meant for it must not reach the test
+        )
+        running = Running(process)
+        try:
+            yield running
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
+
+    def left_behind(self) -> list[str]:
+        """Return what is left of this sandbox's pods, one line each; empty is as it should be."""
+        left = [f"process {pid}: {text}" for pid, text in sorted(processes_naming(self._words).items())]
+        left += [f"mount {point}" for point in mount_points(str(self.base))]
+        left += [f"cgroup {path}" for path in self._cgroups()]
+        for directory in (self.run_dir, self.state_dir, self.log_dir):
+            left += [f"file {path}" for path in self._files(directory)]
+        return left
+
+    def wipe(self) -> None:
+        """Remove everything by force: what a failed test left must not disturb the next one."""
+        for _ in range(20):
+            pids = processes_naming(self._words)
+            if not pids:
+                break
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.05)
+        for point in reversed(mount_points(str(self.base))):
+            subprocess.run(["umount", "--lazy", point], check=False, stderr=subprocess.DEVNULL)
+        for path in self._cgroups():
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        shutil.rmtree(self.base, ignore_errors=True)
+
+    @property
+    def _words(self) -> tuple[str, ...]:
+        # The slashes keep sandbox 1 apart from sandbox 10.
+        return (f"{self.base}/", f":{self.cgroup_root}/", f"/{self._name}/")
+
+    def _argv(self, args: tuple[str | Path, ...]) -> list[str]:
+        return [sys.executable, "-m", "nodeguard", *map(str, args)]
+
+    def _cgroups(self) -> list[Path]:
+        """Every cgroup of this sandbox in every hierarchy, deepest first."""
+        found = set()
+        for hierarchy in hierarchies():
+            root = hierarchy / self._name
+            if root.is_dir():
+                found |= {Path(path).resolve() for path, _, _ in os.walk(root, topdown=False)}
+        return sorted(found, key=lambda path: (-len(path.parts), path))
+
+    def _files(self, directory: Path) -> list[Path]:
+        if not directory.is_dir():
+            return []
+        return [
+            path
+            for path in sorted(directory.rglob("*"))
+            if not KEPT_NAMES & set(path.relative_to(directory).parts) and not self._is_empty_top(directory, path)
+        ]
+
+    @staticmethod
+    def _is_empty_top(directory: Path, path: Path) -> bool:
+        """The fixed directories right below (bundles, volumes, …) may stay, as long as nothing is in them."""
+        return path.parent == directory and path.is_dir() and not path.is_symlink() and not any(path.iterdir())
+
+
+class Running:
+    """A nodeguard in the background; ``output`` grows as it is read (stdout and stderr together)."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+        self.output = ""
+
+    @property
+    def pid(self) -> int:
+        """The process id of nodeguard itself."""
+        return self.process.pid
+
+    def read_until(self, text: str, *, timeout: float = 30.0) -> str:
+        """Read until the output holds the text; AssertionError with all the output when it never comes."""
+        deadline = time.monotonic() + timeout
+        while text not in self.output:
+            if not self._read_some(deadline):
+                raise AssertionError(f"{text!r} did not appear in:\n{self.output}")
+        return self.output
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to nodeguard alone, not to its group."""
+        self.process.send_signal(number)
+
+    def wait(self, *, timeout: float = 30.0) -> int:
+        """Read the rest and return the exit code, negative for a signal."""
+        deadline = time.monotonic() + timeout
+        while self._read_some(deadline):
+            pass
+        return self.process.wait(timeout=max(0.1, deadline - time.monotonic()))
+
+    def _read_some(self, deadline: float) -> bool:
+        """Add what is there to the output; False at its end or when the time is up."""
+        assert self.process.stdout is not None
+        ready, _, _ = select.select([self.process.stdout], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            return False
+        chunk = os.read(self.process.stdout.fileno(), 65536)
+        self.output += chunk.decode(errors="replace")
+        return bool(chunk)
