@@ -1,0 +1,82 @@
+"""What all pods of one agent share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodeguard.agent.clock import Clock
+from nodeguard.agent.event import EventSource
+from nodeguard.agent.log import LogLine
+from nodeguard.agent.loop import Loop
+from nodeguard.agent.record import Owner
+from nodeguard.agent.tree import Tree
+from nodeguard.agent.turnstile import Turnstile
+from nodeguard.agent.watch import Watcher
+from nodeguard.kernel.cgroup.driver import Driver
+from nodeguard.model.node import NodeCapacity
+from nodeguard.model.pod import Pod, ResourceList
+from nodeguard.policy.setting import ResourceSettings
+
+LogSink = Callable[[Pod, str, LogLine], None]
+"""Called with the pod, the container's name and the line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paths:
+    """Where things are kept; every path below one of the three directories."""
+
+    run_dir: Path
+    state_dir: Path
+    log_dir: Path
+
+    @property
+    def exit_dir(self) -> Path:
+        """conmon writes a container's exit code here, in a file named after the container's id."""
+        return self.run_dir / "exits"
+
+    def pod_run_dir(self, uid: str) -> Path:
+        """Record, namespaces, bundles and small files of a pod."""
+        return self.run_dir / "pods" / uid
+
+    def pod_state_dir(self, uid: str) -> Path:
+        """Volumes and writable layers of a pod."""
+        return self.state_dir / "pods" / uid
+
+    def pod_log_dir(self, namespace: str, name: str, uid: str) -> Path:
+        """Logs of a pod, named as the kubelet does."""
+        return self.log_dir / f"{namespace}_{name}_{uid}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostSettings:
+    """Settings that are not about resources."""
+
+    node_name: str
+    max_backoff_seconds: float
+    log_max_bytes: int
+    log_max_files: int
+    can_lower_oom_score: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """The agent's hands: passed to every worker, owned by ``agent.node``."""
+
+    clock: Clock
+    loop: Loop
+    watcher: Watcher
+    events: EventSource
+    on_log: LogSink
+    driver: Driver
+    tree: Tree
+    owner: Owner
+    paths: Paths
+    runtime: Path
+    conmon: Path
+    starts: Turnstile
+    capacity: NodeCapacity
+    allocatable: ResourceList
+    resources: ResourceSettings
+    settings: HostSettings

@@ -1,0 +1,108 @@
+"""What is written down before anything is made, so that whoever comes after a crash knows what is ours.
+
+``<run_dir>/pods/<uid>/record.json`` is the first thing a pod gets and the last it loses. ``<run_dir>/owners/PID.json``
+says which process looks after pods, and how much CPU its pods request in each tier (tiers are shared by all
+nodeguard processes of the host, so their weights are sums over owners).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from nodeguard.kernel import proc, process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """The process that looks after a pod: a pid alone may be anybody's."""
+
+    pid: int
+    start_time_ticks: int
+    boot_id: str
+
+    @classmethod
+    def current(cls) -> Owner:
+        """This process."""
+        me = process.identify(os.getpid())
+        return cls(pid=me.pid, start_time_ticks=me.start_time_ticks, boot_id=proc.boot_id())
+
+    def is_alive(self, boot_id: str) -> bool:
+        """Whether that very process still exists."""
+        identity = process.ProcessId(pid=self.pid, start_time_ticks=self.start_time_ticks)
+        return self.boot_id == boot_id and process.alive(identity)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One pod that has, or may have, things on this host."""
+
+    uid: str
+    namespace: str
+    name: str
+    owner: Owner
+    cgroup: str
+    log_dir: str
+    state_dir: str
+    runtime: str
+
+    def write(self, pod_dir: Path) -> None:
+        """Write the record; the directory is made and must not have existed."""
+        pod_dir.mkdir(parents=True, mode=0o700)
+        write_json(pod_dir / "record.json", asdict(self))
+
+
+def read_record(pod_dir: Path) -> Record | None:
+    """The record of a pod's directory; None when there is none, or none that can be read."""
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        data = json.loads((pod_dir / "record.json").read_bytes())
+        return Record(**{**data, "owner": Owner(**data["owner"])})
+    return None
+
+
+def pod_dirs(run_dir: Path) -> Iterator[Path]:
+    """The directory of every pod, those of other processes too."""
+    with suppress(FileNotFoundError):
+        yield from sorted((run_dir / "pods").iterdir())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """What one process has in the tree."""
+
+    owner: Owner
+    capacity: dict[str, int]
+    tier_millicpu: dict[str, int]
+    pods: int
+
+    def write(self, run_dir: Path) -> None:
+        """Make this known to the other processes."""
+        write_json(run_dir / "owners" / f"{self.owner.pid}.json", asdict(self))
+
+
+def shares(run_dir: Path, boot_id: str) -> list[Share]:
+    """Shares of all living owners; those of dead ones are removed."""
+    found = []
+    for path in sorted((run_dir / "owners").glob("*.json")):
+        share = None
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            data = json.loads(path.read_bytes())
+            share = Share(**{**data, "owner": Owner(**data["owner"])})
+        if share is not None and share.owner.is_alive(boot_id):
+            found.append(share)
+        else:
+            path.unlink(missing_ok=True)
+    return found
+
+
+def write_json(path: Path, value: object) -> None:
+    """Replace ``path`` in one step: a reader sees the old or the new text, never half of one."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(fd, "w") as file:
+        json.dump(value, file)
+    beside.replace(path)
