@@ -47,11 +47,11 @@ class LazyGroup(click.Group):
         super().__init__(*args, **kwargs)
         self._lazy_commands = lazy_commands
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click asks with a context
         """The names in the order of the table."""
         return list(self._lazy_commands)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Import the command, None when there is no such name."""
         entry = self._lazy_commands.get(cmd_name)
         if entry is None:
@@ -70,7 +70,7 @@ class LazyGroup(click.Group):
         except click.exceptions.NoSuchCommand as e:
             raise click.exceptions.NoSuchCommand(e.command_name, possibilities=self._lazy_commands, ctx=ctx) from None
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the table, importing nothing."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, short_help) for name, (_, short_help) in self._lazy_commands.items()])

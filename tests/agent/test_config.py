@@ -1,0 +1,292 @@
+"""Configuration: layers, origins, findings."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from nodeguard.agent.config import Config, ConfigPaths, build, effective_settings, load, load_files
+from nodeguard.agent.setting import (
+    SETTINGS,
+    SIGNALS,
+    HardThreshold,
+    format_duration,
+    read_duration,
+    read_hard_threshold,
+)
+from nodeguard.errors import InvalidInput, NotFound
+from nodeguard.model.document import parse
+from nodeguard.model.quantity import Quantity
+
+
+def from_text(text: str, **flags: str) -> Config:
+    return build(parse(text, "config.yaml"), flags=flags)
+
+
+def faults(text: str = "", **flags: str) -> list[str]:
+    with pytest.raises(InvalidInput) as caught:
+        from_text(text, **flags)
+    return [str(finding) for finding in caught.value.findings]
+
+
+def test_the_table_and_the_values_have_the_same_names() -> None:
+    assert {setting.attribute for setting in SETTINGS} == {f.name for f in fields(Config)} - {"origins", "warnings"}
+
+
+def test_nothing_given_means_defaults() -> None:
+    config = build([])
+    assert config.run_dir == Path("/run/nodeguard")
+    assert config.cgroup_root == "/nodeguard"
+    assert config.max_pods == 110
+    assert config.enforce_node_allocatable == ("pods",)
+    assert config.eviction_hard["memory.available"] == HardThreshold(quantity=Quantity.parse("100Mi"))
+    assert set(config.origins.values()) == {"default"}
+    assert config.warnings == ()
+
+
+def test_a_kubelets_file_is_read_as_it_is() -> None:
+    config = from_text(
+        """\
+apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+cgroupRoot: /nodes
+maxPods: 20
+podPidsLimit: 64
+cpuCFSQuota: false
+cpuCFSQuotaPeriod: 10ms
+systemReserved: {cpu: 100m, memory: 64Mi}
+kubeReserved: {pid: "100"}
+enforceNodeAllocatable: [none]
+featureGates: {MemoryQoS: true}
+memoryThrottlingFactor: 0.8
+memoryReservationPolicy: TieredReservation
+singleProcessOOMKill: true
+failSwapOn: true
+memorySwap: {swapBehavior: LimitedSwap}
+containerLogMaxSize: 1Mi
+containerLogMaxFiles: 3
+crashLoopBackOff: {maxContainerRestartPeriod: 10s}
+nodeguard: {runDir: /tmp/run, capacity: {cpu: 2, memory: 1Gi}}
+"""
+    )
+    assert config.cgroup_root == "/nodes/nodeguard"
+    assert (config.max_pods, config.pod_pids_limit, config.cpu_cfs_quota) == (20, 64, False)
+    assert config.cpu_cfs_quota_period_ns == 10_000_000
+    assert config.system_reserved == {"cpu": Quantity.parse("100m"), "memory": Quantity.parse("64Mi")}
+    assert config.kube_reserved == {"pid": Quantity.parse("100")}
+    assert config.enforce_node_allocatable == ()
+    assert config.feature_gates == {"MemoryQoS": True}
+    assert config.memory_throttling_factor == 0.8
+    assert config.swap_behavior == "LimitedSwap"
+    assert config.container_log_max_bytes == 1 << 20
+    assert config.max_container_restart_period_ns == 10 * 10**9
+    assert config.run_dir == Path("/tmp/run")
+    assert config.capacity == {"cpu": Quantity.parse(2), "memory": Quantity.parse("1Gi")}
+    assert config.origins["maxPods"] == "file config.yaml:4"
+    assert config.origins["nodeguard.cgroup"] == "file config.yaml:3"
+    assert config.origins["nodeguard.capacity[cpu]"] == "file config.yaml:20"
+    assert config.warnings == ()
+
+
+def test_known_fields_without_use_are_named_once_and_zeroes_not_at_all() -> None:
+    config = from_text("clusterDNS: [10.0.0.10]\nsyncFrequency: 0s\nlogging: {flushFrequency: 0, options: {}}\n")
+    assert [str(warning) for warning in config.warnings] == [
+        "config.yaml:1: clusterDNS: accepted, has no effect in nodeguard"
+    ]
+
+
+def test_gates_and_enforcements_without_use_are_named() -> None:
+    config = from_text("featureGates: {SomeGate: true}\nenforceNodeAllocatable: [pods, system-reserved]\n")
+    assert [warning.path for warning in config.warnings] == ["featureGates[SomeGate]", "enforceNodeAllocatable"]
+
+
+def test_all_findings_come_at_once_each_with_its_line() -> None:
+    assert faults(
+        """\
+maxPod: 3
+maxPods: "3"
+cpuCFSQuotaPeriod: 2s
+memorySwap: {swapBehavior: UnlimitedSwap}
+systemReserved: {cpu: -1, disk: 1}
+nodeguard: {rundir: /tmp}
+evictionHard: {memory.avail: 1Gi, pid.available: 150%}
+""",
+        capacity="cpu=0,memory=1.5,gpu=1,pods",
+    ) == [
+        "config.yaml:1: maxPod: unknown field, did you mean 'maxPods'",
+        "config.yaml:2: maxPods: '3' is not a whole number; allowed are 0 to 2147483647",
+        "config.yaml:3: cpuCFSQuotaPeriod: 2s is out of range; allowed are 1ms to 1s",
+        "config.yaml:4: memorySwap.swapBehavior: 'UnlimitedSwap' is not allowed; allowed are NoSwap, LimitedSwap",
+        "config.yaml:5: systemReserved[cpu]: -1 is negative; allowed are quantities from 0",
+        "config.yaml:5: systemReserved[disk]: unknown name; allowed are cpu, memory, ephemeral-storage, pid",
+        "config.yaml:6: nodeguard.rundir: unknown field, did you mean 'runDir'; allowed are runDir, stateDir, cgroup, capacity",
+        "config.yaml:7: evictionHard[memory.avail]: unknown name, did you mean 'memory.available'; allowed are "
+        + ", ".join(SIGNALS),
+        "config.yaml:7: evictionHard[pid.available]: '150%' is out of range; allowed are 0% to 100%",
+        "flag --capacity: nodeguard.capacity: 'pods' is not of the form key=value",
+        "flag --capacity: nodeguard.capacity[cpu]: 0 is not above 0",
+        "flag --capacity: nodeguard.capacity[memory]: 1.5 is not a whole number",
+        "flag --capacity: nodeguard.capacity[gpu]: unknown name, did you mean 'cpu'; allowed are cpu, memory, pods, ephemeral-storage",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param("kind: Pod\n", "allowed is KubeletConfiguration", id="another kind"),
+        pytest.param("apiVersion: v1\n", "allowed is kubelet.config.k8s.io/v1beta1", id="another version"),
+        pytest.param("[1]\n", "not a list", id="a list"),
+        pytest.param("maxPods: 1\n---\nmaxPods: 2\n", "one document", id="two documents"),
+        pytest.param("maxPods: [", "not readable as YAML", id="not YAML"),
+        pytest.param("maxPods: 1\nmaxPods: 2\n", "duplicate key", id="duplicate key"),
+        pytest.param("nodeguard: 5\n", "an object is needed", id="section is no object"),
+        pytest.param("systemReserved: [cpu]\n", "an object is needed", id="map is no object"),
+        pytest.param("cpuCFSQuota: 'true'\n", "is not a boolean", id="text for a boolean"),
+        pytest.param("systemReserved: {cpu: 1x}\n", "is not a quantity", id="no quantity"),
+        pytest.param("systemReserved: {cpu: [1]}\n", "is not a quantity", id="list for a quantity"),
+        pytest.param("nodeguard: {runDir: run}\n", "not the absolute path", id="relative directory"),
+        pytest.param("nodeguard: {runDir: /run/../etc}\n", "not the absolute path", id="directory that climbs"),
+        pytest.param("nodeguard: {runDir: /}\n", "root directory", id="the root directory"),
+        pytest.param("nodeguard: {cgroup: /}\n", "root cgroup", id="the root cgroup"),
+        pytest.param("cgroupRoot: /a//b\n", "path of a cgroup", id="cgroup with an empty part"),
+        pytest.param("cgroupRoot: a\n", "path of a cgroup", id="relative cgroup"),
+        pytest.param("enforceNodeAllocatable: [none, pods]\n", "excludes", id="none and others"),
+        pytest.param("enforceNodeAllocatable: [pods, pods]\n", "once", id="a word twice"),
+        pytest.param(
+            "enforceNodeAllocatable: [kube-reserved, kube-reserved-compressible]\n",
+            "exclude each other",
+            id="both kinds",
+        ),
+        pytest.param("memoryThrottlingFactor: 0\n", "above 0", id="factor 0"),
+        pytest.param("containerLogMaxFiles: 1\n", "out of range", id="one log file"),
+        pytest.param("containerLogMaxSize: 10\n", "too small", id="tiny log file"),
+        pytest.param("crashLoopBackOff: {maxContainerRestartPeriod: 301s}\n", "out of range", id="back-off too long"),
+    ],
+)
+def test_wrong_files(text: str, message: str) -> None:
+    (fault,) = faults(text)
+    assert fault.startswith("config.yaml:")
+    assert message in fault
+
+
+def test_layers_override_one_another_and_maps_entry_by_entry(tmp_path: Path) -> None:
+    paths = ConfigPaths(
+        vendor_dir=tmp_path / "usr", file=tmp_path / "etc" / "config.yaml", drop_in_dir=tmp_path / "etc" / "config.d"
+    )
+    for path, text in {
+        paths.vendor_dir / "10.yaml": "maxPods: 1\npodsPerCore: 1\nnodeguard: {capacity: {cpu: 1, memory: 1Gi}}",
+        paths.file: "maxPods: 2\nsystemReserved: {cpu: 1, memory: 1Gi}",
+        paths.drop_in_dir / "20.yaml": "maxPods: 4",
+        paths.drop_in_dir / "10.yaml": "maxPods: 3\nsystemReserved: {cpu: 2}",
+        paths.drop_in_dir / "README": "not a configuration",
+    }.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    env = {"NODEGUARD_CAPACITY": "cpu=3", "NODEGUARD_CGROUP_ROOT": "/ngtest-1", "NODEGUARD_RUN_DIR": ""}
+    config = load({"pod_max_pids": "9", "capacity": None}, env, paths)
+    assert (config.max_pods, config.pods_per_core, config.pod_pids_limit) == (4, 1, 9)
+    assert config.system_reserved == {"cpu": Quantity.parse(2), "memory": Quantity.parse("1Gi")}
+    assert config.capacity == {"cpu": Quantity.parse(3), "memory": Quantity.parse("1Gi")}
+    assert config.cgroup_root == "/ngtest-1"
+    assert config.origins["maxPods"] == f"file {paths.drop_in_dir}/20.yaml:1"
+    assert config.origins["systemReserved[memory]"] == f"file {paths.file}:2"
+    assert config.origins["nodeguard.capacity[cpu]"] == "environment NODEGUARD_CAPACITY"
+    assert config.origins["podPidsLimit"] == "flag --pod-max-pids"
+    assert config.origins["nodeguard.runDir"] == "default"
+
+
+def test_a_named_file_replaces_all_others(tmp_path: Path) -> None:
+    paths = ConfigPaths(vendor_dir=tmp_path / "usr", file=tmp_path / "etc.yaml", drop_in_dir=tmp_path)
+    paths.file.write_text("maxPods: 1")
+    named = tmp_path / "named.conf"
+    named.write_text("podsPerCore: 2")
+    for flags, env in [({"config": str(named)}, {}), ({}, {"NODEGUARD_CONFIG": str(named)})]:
+        config = load(flags, env, paths)
+        assert (config.max_pods, config.pods_per_core) == (110, 2)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="no such configuration file"):
+        load({"config": str(tmp_path / "none.yaml")}, {})
+    with pytest.raises(InvalidInput, match="is a directory"):
+        load_files([tmp_path], {})
+    large = tmp_path / "large.yaml"
+    large.write_bytes(b"#" * (9 << 20))
+    with pytest.raises(InvalidInput, match="too much"):
+        load_files([large], {})
+
+
+def test_thresholds_are_merged_over_the_defaults_and_off_switches_one_off() -> None:
+    config = from_text("evictionHard: {memory.available: 1Gi, nodefs.available: off}", eviction_hard="pid.available<5%")
+    assert config.eviction_hard["memory.available"] == HardThreshold(quantity=Quantity.parse("1Gi"))
+    assert config.eviction_hard["nodefs.available"] is None
+    assert str(config.eviction_hard["imagefs.available"]) == "15%"
+    assert config.origins["evictionHard[pid.available]"] == "flag --eviction-hard"
+    assert config.origins["evictionHard[imagefs.available]"] == "default"
+
+
+def test_without_merging_one_threshold_drops_the_defaults() -> None:
+    config = from_text("mergeDefaultEvictionSettings: false\nevictionHard: {memory.available: 1Gi}")
+    assert list(config.eviction_hard) == ["memory.available"]
+    config = from_text("mergeDefaultEvictionSettings: false\n")
+    assert "nodefs.available" in config.eviction_hard
+
+
+def test_a_percentage_is_rounded_as_the_kubelet_rounds() -> None:
+    threshold = read_hard_threshold("10%")
+    assert threshold is not None
+    assert threshold.amount(10 << 30) == 1073741840
+    assert str(threshold) == "10%"
+    fifth = read_hard_threshold("20%")
+    assert fifth is not None
+    assert fifth.amount(1000 << 20) == 209715203
+
+
+@pytest.mark.parametrize("text", ["off", "0%", "100%", False])
+def test_thresholds_switched_off(text: object) -> None:
+    assert read_hard_threshold(text) is None
+
+
+@pytest.mark.parametrize("text", ["0", "-1Gi", "1K", "101%", "-1%", "NaN%", "x%", "%", "1 %", True, None, ""])
+def test_thresholds_refused(text: object) -> None:
+    with pytest.raises(ValueError):
+        read_hard_threshold(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "nanoseconds"),
+    [
+        ("0", 0),
+        (0, 0),
+        ("1h30m", 5400 * 10**9),
+        ("100ms", 10**8),
+        (".5s", 5 * 10**8),
+        ("1.5us", 1500),
+        ("-1s", -(10**9)),
+    ],
+)
+def test_durations(text: object, nanoseconds: int) -> None:
+    assert read_duration(text) == nanoseconds
+
+
+@pytest.mark.parametrize("text", ["90", "1d", "30mins", "", "1s ", 5, True, False, None, [], "9999999h", "s"])
+def test_durations_refused(text: object) -> None:
+    with pytest.raises(ValueError):
+        read_duration(text)
+
+
+@pytest.mark.parametrize("text", ["0s", "5m", "90s", "100ms", "1h"])
+def test_durations_are_shown_short(text: str) -> None:
+    assert format_duration(read_duration(text)) == text
+
+
+def test_every_setting_is_listed_with_its_origin() -> None:
+    config = from_text("", capacity="cpu=500m", system_reserved="cpu=1")
+    shown = {setting.name: (setting.value, setting.origin) for setting in effective_settings(config)}
+    assert shown["nodeguard.capacity[cpu]"] == ("500m", "flag --capacity")
+    assert shown["kubeReserved"] == (None, "default")
+    assert shown["evictionHard[nodefs.available]"] == ("10%", "default")
+    assert shown["containerLogMaxSize"] == ("10Mi", "default")
+    assert shown["cpuCFSQuotaPeriod"] == ("100ms", "default")
+    assert shown["nodeguard.cgroup"] == ("/nodeguard", "default")
+    assert list(shown) == sorted(shown)
