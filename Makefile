@@ -59,9 +59,7 @@ EXAMPLE := examples/01-hello-qos.yaml
 
 .PHONY: run
 run: need-root packages $(VENV)/runtime.stamp ## run the first example to its end; shows the tree and the pods' output
-	@( sleep 2.5; echo; echo "\$$ nodeguard tree"; $(BIN)/nodeguard tree; echo ) & \
-	echo "\$$ nodeguard run $(EXAMPLE)"; $(BIN)/nodeguard run $(EXAMPLE); status=$$?; wait; \
-	echo "ended with exit code $$status"; exit $$status
+	$(BIN)/nodeguard run --show-tree $(EXAMPLE)
 
 # --- tests ---------------------------------------------------------------------------------------------------------
 

@@ -134,7 +134,7 @@ class Sandbox:
         """Return what is left of this sandbox's pods, one line each; empty is as it should be."""
         left = [f"process {pid}: {text}" for pid, text in sorted(processes_naming(self._words).items())]
         left += [f"mount {point}" for point in mount_points(str(self.base))]
-        left += [f"cgroup {path}" for path in self._cgroups()]
+        left += [f"cgroup {path}" for path in self.cgroup_paths()]
         for directory in (self.run_dir, self.state_dir, self.log_dir):
             left += [f"file {path}" for path in self._files(directory)]
         return left
@@ -151,7 +151,7 @@ class Sandbox:
             time.sleep(0.05)
         for point in reversed(mount_points(str(self.base))):
             subprocess.run(["umount", "--lazy", point], check=False, stderr=subprocess.DEVNULL)
-        for path in self._cgroups():
+        for path in self.cgroup_paths():
             with contextlib.suppress(OSError):
                 path.rmdir()
         shutil.rmtree(self.base, ignore_errors=True)
@@ -164,7 +164,7 @@ class Sandbox:
     def _argv(self, args: tuple[str | Path, ...]) -> list[str]:
         return [sys.executable, "-m", "nodeguard", *map(str, args)]
 
-    def _cgroups(self) -> list[Path]:
+    def cgroup_paths(self) -> list[Path]:
         """Every cgroup of this sandbox in every hierarchy, deepest first."""
         found = set()
         for hierarchy in hierarchies():
