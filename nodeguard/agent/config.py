@@ -6,8 +6,9 @@ A kubelet's configuration file is read as it is; our own settings stand below ``
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +18,7 @@ from nodeguard.agent.setting import BY_NAME, EFFECTIVE_GATES, SETTINGS, HardThre
 from nodeguard.errors import InvalidInput, NotFound, PermissionDenied
 from nodeguard.model.document import MAX_BYTES, Document, format_path, parse
 from nodeguard.model.finding import Finding, Severity, in_file_order
+from nodeguard.model.node import NodeCapacity
 from nodeguard.model.quantity import Quantity
 from nodeguard.model.scalar import resolve
 
@@ -70,6 +72,46 @@ class Config:
     origins: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[Finding, ...] = ()
 
+    @property
+    def max_backoff_seconds(self) -> float:
+        """The longest wait before a container is restarted."""
+        return self.max_container_restart_period_ns / 1e9
+
+    def node_capacity(self, host: NodeCapacity) -> NodeCapacity:
+        """What the node has: the host's resources within ``capacity`` and the pod limits.
+
+        Raises:
+            InvalidInput: the capacity asked for is more than the host has.
+
+        Source: kubernetes, pkg/kubelet/nodestatus/setters.go, MachineInfo (pods).
+        """
+        wanted = {
+            key: quantity.milli_value() if key == "cpu" else quantity.value() for key, quantity in self.capacity.items()
+        }
+        findings = []
+        for key, has, unit in (
+            ("cpu", host.cpu_millicpu, "m"),
+            ("memory", host.memory_bytes, ""),
+            ("ephemeral-storage", host.ephemeral_storage_bytes, ""),
+        ):
+            if has and wanted.get(key, 0) > has:
+                name = _entry_name(BY_NAME["nodeguard.capacity"], key)
+                message = f"{self.capacity[key]} is more than the host has ({has}{unit})"
+                findings.append(_error(self.origins[name], 0, name, message))
+        if findings:
+            raise InvalidInput(findings)
+        cpu_millicpu = wanted.get("cpu", host.cpu_millicpu)
+        pods = self.max_pods
+        if self.pods_per_core:
+            pods = min(pods, max(1, cpu_millicpu // 1000) * self.pods_per_core)
+        return replace(
+            host,
+            cpu_millicpu=cpu_millicpu,
+            memory_bytes=wanted.get("memory", host.memory_bytes),
+            ephemeral_storage_bytes=wanted.get("ephemeral-storage", host.ephemeral_storage_bytes),
+            pods=wanted.get("pods", pods),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EffectiveSetting:
@@ -97,8 +139,10 @@ class Given:
         return _entry_name(self.setting, self.key)
 
 
-def load(flags: Mapping[str, str | None], env: Mapping[str, str], paths: ConfigPaths | None = None) -> Config:
-    """Read files, environment and flags.
+def load(
+    flags: Mapping[str, str | None], env: Mapping[str, str] | None = None, paths: ConfigPaths | None = None
+) -> Config:
+    """Read files, environment (this process's own unless given) and flags.
 
     ``flags`` holds the text of each flag by its name without dashes (``capacity``, ``eviction_hard``); None means not
     given. ``config``, or ``NODEGUARD_CONFIG``, names the one file to read in place of all others.
@@ -107,6 +151,7 @@ def load(flags: Mapping[str, str | None], env: Mapping[str, str], paths: ConfigP
         InvalidInput: with every finding of all layers.
         NotFound, PermissionDenied: a file named by the user cannot be read.
     """
+    env = os.environ if env is None else env
     paths = paths or ConfigPaths()
     named = flags.get("config") or env.get("NODEGUARD_CONFIG")
     files = [Path(named)] if named else [*_drop_ins(paths.vendor_dir), paths.file, *_drop_ins(paths.drop_in_dir)]

@@ -8,7 +8,7 @@ from typing import TextIO
 
 
 class Color(Enum):
-    """The few colours used, as SGR codes."""
+    """The colours used, as SGR codes."""
 
     RED = "31"
     GREEN = "32"
@@ -16,15 +16,22 @@ class Color(Enum):
     BLUE = "34"
     MAGENTA = "35"
     CYAN = "36"
-    FAINT = "2"
-    BOLD = "1"
 
 
-def wants_color(stream: TextIO) -> bool:
+_PREFIXES = (Color.CYAN, Color.YELLOW, Color.GREEN, Color.MAGENTA, Color.BLUE)
+"""Colours that tell containers apart; red is kept for what went wrong."""
+
+
+def enabled(stream: TextIO) -> bool:
     """Whether ``stream`` is a terminal whose user has not refused colour (https://no-color.org)."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def paint(text: str, color: Color, *, enabled: bool) -> str:
-    """``text`` in ``color``, or as it is when colour is not wanted."""
-    return f"\x1b[{color.value}m{text}\x1b[0m" if enabled else text
+def paint(text: str, color: Color, painted: bool) -> str:
+    """``text`` in ``color``, or as it is when it is not to be painted."""
+    return f"\x1b[{color.value}m{text}\x1b[0m" if painted else text
+
+
+def prefix(text: str, index: int, painted: bool) -> str:
+    """``text`` in the colour of the ``index``-th container."""
+    return paint(text, _PREFIXES[index % len(_PREFIXES)], painted)

@@ -16,6 +16,7 @@ from nodeguard.agent.setting import (
 )
 from nodeguard.errors import InvalidInput, NotFound
 from nodeguard.model.document import parse
+from nodeguard.model.node import NodeCapacity
 from nodeguard.model.quantity import Quantity
 
 
@@ -119,14 +120,16 @@ evictionHard: {memory.avail: 1Gi, pid.available: 150%}
         "config.yaml:4: memorySwap.swapBehavior: 'UnlimitedSwap' is not allowed; allowed are NoSwap, LimitedSwap",
         "config.yaml:5: systemReserved[cpu]: -1 is negative; allowed are quantities from 0",
         "config.yaml:5: systemReserved[disk]: unknown name; allowed are cpu, memory, ephemeral-storage, pid",
-        "config.yaml:6: nodeguard.rundir: unknown field, did you mean 'runDir'; allowed are runDir, stateDir, cgroup, capacity",
+        "config.yaml:6: nodeguard.rundir: unknown field, did you mean 'runDir'; "
+        "allowed are runDir, stateDir, cgroup, capacity",
         "config.yaml:7: evictionHard[memory.avail]: unknown name, did you mean 'memory.available'; allowed are "
         + ", ".join(SIGNALS),
         "config.yaml:7: evictionHard[pid.available]: '150%' is out of range; allowed are 0% to 100%",
         "flag --capacity: nodeguard.capacity: 'pods' is not of the form key=value",
         "flag --capacity: nodeguard.capacity[cpu]: 0 is not above 0",
         "flag --capacity: nodeguard.capacity[memory]: 1.5 is not a whole number",
-        "flag --capacity: nodeguard.capacity[gpu]: unknown name, did you mean 'cpu'; allowed are cpu, memory, pods, ephemeral-storage",
+        "flag --capacity: nodeguard.capacity[gpu]: unknown name, did you mean 'cpu'; "
+        "allowed are cpu, memory, pods, ephemeral-storage",
     ]
 
 
@@ -290,3 +293,29 @@ def test_every_setting_is_listed_with_its_origin() -> None:
     assert shown["cpuCFSQuotaPeriod"] == ("100ms", "default")
     assert shown["nodeguard.cgroup"] == ("/nodeguard", "default")
     assert list(shown) == sorted(shown)
+
+
+HOST = NodeCapacity(cpu_millicpu=4000, memory_bytes=8 << 30, ephemeral_storage_bytes=100 << 30)
+
+
+def test_capacity_bounds_the_node() -> None:
+    assert build([]).node_capacity(HOST) == HOST
+    node = from_text("", capacity="cpu=1500m, memory=1Gi,pods=7,ephemeral-storage=10Gi").node_capacity(HOST)
+    assert (node.cpu_millicpu, node.memory_bytes, node.pods) == (1500, 1 << 30, 7)
+    assert node.ephemeral_storage_bytes == 10 << 30
+    assert node.pids == HOST.pids
+
+
+def test_pods_follow_the_cores_within_the_maximum() -> None:
+    assert from_text("podsPerCore: 5").node_capacity(HOST).pods == 20
+    assert from_text("podsPerCore: 50").node_capacity(HOST).pods == 110
+    assert from_text("podsPerCore: 5", capacity="cpu=500m").node_capacity(HOST).pods == 5
+
+
+def test_a_capacity_above_the_hosts_is_refused() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        from_text("", capacity="cpu=5,memory=9Gi").node_capacity(HOST)
+    assert [str(finding) for finding in caught.value.findings] == [
+        "flag --capacity: nodeguard.capacity[cpu]: 5 is more than the host has (4000m)",
+        "flag --capacity: nodeguard.capacity[memory]: 9Gi is more than the host has (8589934592)",
+    ]
