@@ -25,6 +25,7 @@ from nodeguard.model.scalar import resolve
 API_VERSION = "kubelet.config.k8s.io/v1beta1"
 KIND = "KubeletConfiguration"
 TREE_NAME = "nodeguard"
+OWN_SECTION = "nodeguard"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -396,7 +397,7 @@ def _read_text(setting: Setting, text: str, origin: str, findings: list[Finding]
         if not separator or not key:
             shape = f"key{setting.separator}value"
             findings.append(_error(origin, 0, setting.name, f"{piece.strip()!r} is not of the form {shape}"))
-        elif key in pairs:
+        elif key in pairs and setting.name.startswith(f"{OWN_SECTION}."):  # the kubelet takes the later one
             findings.append(_error(origin, 0, _entry_name(setting, key), f"given twice: {pairs[key]} and {item}"))
         else:
             pairs[key] = item

@@ -1,0 +1,112 @@
+"""``nodeguard config``: which settings are in effect, and whether files are valid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nodeguard.agent.config import Config, effective_settings, load, load_files
+from nodeguard.cli.option import config_file_option, config_flags, flag_texts, load_and_warn
+from nodeguard.cli.printer import API_VERSION, format_table, output_option, print_object, warn
+from nodeguard.errors import InvalidInput
+from nodeguard.model.finding import Finding
+
+
+@click.group(short_help="Show the settings in effect, or check configuration files.")
+def config() -> None:
+    """Show the settings in effect, or check configuration files.
+
+    A kubelet's configuration file is read as it is; nodeguard's own settings stand below the key "nodeguard" in it.
+    Later ones win: defaults, /usr/lib/nodeguard/config.d, /etc/nodeguard/config.yaml, /etc/nodeguard/config.d,
+    NODEGUARD_… variables, flags.
+    """
+
+
+@config.command(short_help="Show every setting with its value and origin.")
+@output_option("text", "json", "yaml")
+@config_file_option
+@config_flags()
+def effective(output: str, **options: Any) -> None:
+    """Show every setting with its value and origin, flags given here included."""
+    settings = load_and_warn(options)
+    if output != "text":
+        print_object(effective_object(settings), output)
+        return
+    rows = [
+        (setting.name, "-" if setting.value is None else _text(setting.value), setting.origin)
+        for setting in effective_settings(settings)
+    ]
+    click.echo(format_table(("SETTING", "VALUE", "ORIGIN"), rows), nl=False)
+
+
+@config.command(short_help="Check configuration files; report everything that is wrong.")
+@click.argument("files", nargs=-1, metavar="[FILE]...")
+@output_option("text", "json", "yaml")
+@config_flags()
+def check(files: tuple[str, ...], output: str, **options: Any) -> int:
+    """Check FILE... together, later ones over earlier ones, or what this host has when none is named.
+
+    Every finding is reported; the exit code is 3 when there is one.
+    """
+    flags = flag_texts(options)
+    try:
+        checked = load_files([Path(file) for file in files], flags) if files else load(flags)
+    except InvalidInput as e:
+        if output == "text":
+            raise
+        for finding in e.findings:
+            click.echo(f"Error: {finding}", err=True)
+        print_object(_status_object(e), output)
+        return e.exit_code
+    for warning in checked.warnings:
+        warn(warning)
+    if output == "text":
+        click.echo(f"{', '.join(files) or 'configuration'}: valid")
+    else:
+        print_object(effective_object(checked), output)
+    return 0
+
+
+def effective_object(settings: Config) -> dict[str, Any]:
+    """The configuration as one JSON object."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "EffectiveConfig",
+        "thresholds": [
+            {
+                "signal": signal,
+                "operator": "LessThan",
+                "value": {"percentage": float(f"{threshold.ratio:.7g}")}
+                if threshold.ratio is not None
+                else {"quantity": str(threshold.quantity)},
+                "gracePeriodSeconds": 0,
+                "minReclaim": None,
+            }
+            for signal, threshold in sorted(settings.eviction_hard.items())
+            if threshold is not None
+        ],
+        "settings": {
+            setting.name: {"value": setting.value, "origin": setting.origin} for setting in effective_settings(settings)
+        },
+    }
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(value) or "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _status_object(error: InvalidInput) -> dict[str, Any]:
+    findings = [finding for finding in error.findings if isinstance(finding, Finding)]
+    return {
+        "apiVersion": "v1",
+        "kind": "Status",
+        "status": "Failure",
+        "reason": "Invalid",
+        "message": "; ".join(str(finding) for finding in findings),
+        "details": {"causes": [{"field": finding.path, "message": finding.message} for finding in findings]},
+        "code": 422,
+    }
