@@ -118,13 +118,10 @@ def pod_namespaces(
     return tuple(namespaces)
 
 
-def standard_mounts(*, privileged: bool, private_cgroup: bool) -> tuple[Mount, ...]:
+def standard_mounts(*, privileged: bool) -> tuple[Mount, ...]:
     """What every container sees of the kernel, with a /dev of its own."""
     mode = "rw" if privileged else "ro"
     closed = ("nosuid", "noexec", "nodev")
-    cgroup = Mount(destination="/sys/fs/cgroup", source="cgroup", type="cgroup", options=(*closed, "relatime", mode))
-    if not private_cgroup and privileged:
-        cgroup = bind("/sys/fs/cgroup", "/sys/fs/cgroup", options=("rbind", "rslave", "rw"))
     return (
         Mount(destination="/proc", source="proc", type="proc", options=closed),
         Mount(
@@ -141,7 +138,7 @@ def standard_mounts(*, privileged: bool, private_cgroup: bool) -> tuple[Mount, .
         ),
         Mount(destination="/dev/mqueue", source="mqueue", type="mqueue", options=closed),
         Mount(destination="/sys", source="sysfs", type="sysfs", options=(*closed, mode)),
-        cgroup,
+        Mount(destination="/sys/fs/cgroup", source="cgroup", type="cgroup", options=(*closed, "relatime", mode)),
     )
 
 
@@ -169,8 +166,7 @@ def hidden(destination: str) -> Mount:
 
 def oci_config(spec: ContainerSpec) -> dict[str, Any]:
     """``config.json`` of the container; the limits are not in it, its cgroup has them already."""
-    private_cgroup = any(namespace.type == "cgroup" for namespace in spec.namespaces)
-    mounts = (*standard_mounts(privileged=spec.privileged, private_cgroup=private_cgroup), *spec.mounts)
+    mounts = (*standard_mounts(privileged=spec.privileged), *spec.mounts)
     capabilities = sorted(spec.capabilities)
     process: dict[str, Any] = {
         "terminal": False,
@@ -179,7 +175,7 @@ def oci_config(spec: ContainerSpec) -> dict[str, Any]:
         "env": list(spec.env),
         "cwd": spec.cwd,
         # nothing inheritable or ambient: as containerd since CVE-2022-24769
-        "capabilities": {kind: capabilities for kind in ("bounding", "effective", "permitted")},
+        "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), capabilities),
         "noNewPrivileges": spec.no_new_privileges,
     }
     if spec.additional_gids:

@@ -38,8 +38,8 @@ _NOT_EXECUTABLE = re.compile(
 class ConmonRequest:
     """What conmon needs for one container.
 
-    ``bundle`` also takes conmon's own small files (attach socket, control fifo, pid files); ``exit_dir`` is shared by all
-    containers and gets one file named after ``container_id``. All directories must exist.
+    ``bundle`` also takes conmon's own small files (attach socket, control fifo, pid files); ``exit_dir`` is shared by
+    all containers and gets one file named after ``container_id``. All directories must exist.
     """
 
     conmon: str
@@ -190,7 +190,7 @@ def parse_answer(line: bytes) -> int:
 
 
 def start_failure(stderr: str) -> RuntimeFailed:
-    """The runtime's complaint as the container's status tells it: 127 command not found, 126 not executable, else 128."""
+    """The runtime's complaint as a status: exit code 127 command not found, 126 not executable, else 128."""
     message = runtime_message(stderr)
     if _NOT_FOUND.search(message):
         exit_code = 127
