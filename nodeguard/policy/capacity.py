@@ -34,11 +34,6 @@ class Reservations:
 NOTHING_RESERVED = Reservations()
 
 
-def pod_count(cpu_millicpu: int, max_pods: int = 110, pods_per_core: int = 0) -> int:
-    """How many pods the node takes."""
-    return min(cpu_millicpu // 1000 * pods_per_core, max_pods) if pods_per_core > 0 else max_pods
-
-
 def capacity_resources(capacity: NodeCapacity) -> dict[str, Quantity]:
     """``status.capacity`` of the node."""
     return {

@@ -59,6 +59,16 @@ def effective_limits(pod: Pod) -> ResourceList:
     return total
 
 
+def millicpu_request(pod: Pod) -> int:
+    """The effective CPU request; tiers are weighed by the sum of these."""
+    return amount(effective_requests(pod), "cpu").milli_value()
+
+
+def memory_request_bytes(pod: Pod) -> int:
+    """The effective memory request; what reserved memory adds up."""
+    return amount(effective_requests(pod), "memory").value()
+
+
 def declares_limit(pod: Pod, resource: str) -> bool:
     """Whether the pod as a whole has a limit of this resource: at the pod level, or in every phase of its life."""
     if pod_level_limits(pod).get(resource, ZERO):

@@ -7,7 +7,7 @@ pkg/kubelet/kuberuntime/kuberuntime_container_linux.go; KEP 2570 (Memory QoS), K
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from nodeguard.model.node import UNLIMITED, CgroupLimits, NodeCapacity
 from nodeguard.model.pod import Container, Pod, QOSClass, ResourceList
@@ -28,10 +28,8 @@ from nodeguard.policy.effective import (
     effective_limits,
     effective_requests,
     pod_level_limits,
-    sum_of,
 )
 from nodeguard.policy.priority import is_critical
-from nodeguard.policy.qos import qos_class
 from nodeguard.policy.setting import LIMITED_SWAP, ResourceSettings
 
 UNBOUNDED_HUGEPAGES = 1 << 62
@@ -39,48 +37,52 @@ UNBOUNDED_HUGEPAGES = 1 << 62
 
 
 def root_limits(
-    node: NodeCapacity, reserved: Reservations, settings: ResourceSettings, pods: Iterable[Pod] = ()
+    node: NodeCapacity,
+    settings: ResourceSettings,
+    reserved: Reservations = NOTHING_RESERVED,
+    protected_bytes: int = 0,
 ) -> CgroupLimits:
-    """The ceiling of all pods together; with reserved memory, ``pods`` are those that are active."""
+    """The ceiling of all pods together.
+
+    ``protected_bytes`` are the effective memory requests of the active Guaranteed and Burstable pods together.
+    """
     total = enforceable(node, reserved if "pods" in settings.enforce_node_allocatable else NOTHING_RESERVED)
     shares = cpu_shares(total["cpu"].milli_value())
-    protected = [p for p in pods if qos_class(p).qos is not QOSClass.BEST_EFFORT] if settings.reserves_memory else []
     return CgroupLimits(
         cpu_shares=shares,
         cpu_weight=linear_weight(shares),
         cpu_weight_linear=linear_weight(shares),
         memory_max=total["memory"].value(),
-        memory_min=_requested(protected, "memory").value() if settings.enforces_memory_qos else None,
+        memory_min=_protection(protected_bytes, settings),
         pids_max=max(node.pids - reserved.of("pid").value(), 0),
         hugepages=dict.fromkeys(node.hugepages_bytes, UNBOUNDED_HUGEPAGES),
     )
 
 
-def tier_limits(qos: QOSClass, pods: Iterable[Pod], node: NodeCapacity, settings: ResourceSettings) -> CgroupLimits:
-    """The weight of a tier against its siblings; ``pods`` are all active pods, of any class.
+def tier_limits(
+    qos: QOSClass, millicpu: int, node: NodeCapacity, settings: ResourceSettings, protected_bytes: int = 0
+) -> CgroupLimits:
+    """The weight of a tier against its siblings.
 
-    CPU requests are added up before they are converted. Without reserved memory the protection is written as 0.
+    ``millicpu`` and ``protected_bytes`` are the effective requests of the tier's active pods together: they are added up
+    before they are converted.
     """
-    own = [pod for pod in pods if qos_class(pod).qos is qos]
-    shares = MIN_SHARES if qos is QOSClass.BEST_EFFORT else cpu_shares(_requested(own, "cpu").milli_value())
-    protected = _requested(own, "memory").value() if settings.reserves_memory else 0
-    is_protected = settings.enforces_memory_qos
+    shares = MIN_SHARES if qos is QOSClass.BEST_EFFORT else cpu_shares(millicpu)
     return CgroupLimits(
         cpu_shares=shares,
         cpu_weight=linear_weight(shares),
         cpu_weight_linear=linear_weight(shares),
-        memory_min=protected if is_protected and qos is QOSClass.GUARANTEED else None,
-        memory_low=protected if is_protected and qos is QOSClass.BURSTABLE else None,
+        memory_min=_protection(protected_bytes, settings) if qos is QOSClass.GUARANTEED else None,
+        memory_low=_protection(protected_bytes, settings) if qos is QOSClass.BURSTABLE else None,
         hugepages=dict.fromkeys(node.hugepages_bytes, UNBOUNDED_HUGEPAGES),
     )
 
 
-def pod_limits(pod: Pod, node: NodeCapacity, settings: ResourceSettings) -> CgroupLimits:
+def pod_limits(pod: Pod, qos: QOSClass, node: NodeCapacity, settings: ResourceSettings) -> CgroupLimits:
     """The values of the pod's own cgroup, overhead included.
 
     A Burstable pod has a ceiling only where every phase of its life has one: one unlimited container removes it.
     """
-    qos = qos_class(pod).qos
     requests, limits = effective_requests(pod), effective_limits(pod)
     shares = MIN_SHARES if qos is QOSClass.BEST_EFFORT else cpu_shares(amount(requests, "cpu").milli_value())
 
@@ -109,6 +111,7 @@ def pod_limits(pod: Pod, node: NodeCapacity, settings: ResourceSettings) -> Cgro
 
 def container_limits(
     pod: Pod,
+    qos: QOSClass,
     container: Container,
     node: NodeCapacity,
     settings: ResourceSettings,
@@ -117,13 +120,12 @@ def container_limits(
     """The values of one container's cgroup. A period without a quota is written as "no limit"."""
     resources = container.resources
     cpu_limit, memory_limit = limit_used(pod, container, "cpu"), limit_used(pod, container, "memory")
-    cpu = resources.requests.get("cpu", cpu_limit)
-    shares = cpu_shares(cpu.milli_value())
+    shares = cpu_shares(resources.requests.get("cpu", cpu_limit).milli_value())
     quota_us = period_us = None
     if settings.cpu_cfs_quota:
         period_us = settings.cpu_cfs_quota_period_us
         quota_us = _quota_us(cpu_limit, settings)
-    minimum, low = _container_protection(pod, container, settings)
+    minimum, low = _container_protection(qos, container, settings)
     return CgroupLimits(
         cpu_shares=shares,
         cpu_weight=quadratic_weight(shares),
@@ -134,7 +136,7 @@ def container_limits(
         memory_min=minimum,
         memory_low=low,
         memory_high=memory_high(container, node, settings, reserved),
-        swap_max=swap_max(pod, container, node, settings),
+        swap_max=swap_max(pod, qos, container, node, settings),
         memory_oom_group=True if settings.kills_oom_group else None,
         hugepages={
             **dict.fromkeys(node.hugepages_bytes, 0),
@@ -166,7 +168,9 @@ def memory_high(
     return high if high > request else None
 
 
-def swap_max(pod: Pod, container: Container, node: NodeCapacity, settings: ResourceSettings) -> int | None:
+def swap_max(
+    pod: Pod, qos: QOSClass, container: Container, node: NodeCapacity, settings: ResourceSettings
+) -> int | None:
     """How much a container may swap out; None where the kernel does not account it."""
     if not settings.has_swap_controller:
         return None
@@ -175,7 +179,7 @@ def swap_max(pod: Pod, container: Container, node: NodeCapacity, settings: Resou
         settings.swap_behavior != LIMITED_SWAP
         or settings.cgroup_version == 1
         or is_critical(pod)
-        or qos_class(pod).qos is not QOSClass.BURSTABLE
+        or qos is not QOSClass.BURSTABLE
         or request == amount(container.resources.limits, "memory")
         or request.value() > node.memory_bytes
         or node.memory_bytes <= 0
@@ -184,14 +188,22 @@ def swap_max(pod: Pod, container: Container, node: NodeCapacity, settings: Resou
     return int(request.value() / node.memory_bytes * node.swap_bytes)
 
 
-def _container_protection(pod: Pod, container: Container, settings: ResourceSettings) -> tuple[int | None, int | None]:
-    """``memory.min`` and ``memory.low``."""
+def _protection(request_bytes: int, settings: ResourceSettings) -> int | None:
+    """Above the pods, and in containers, protection is taken back by writing 0."""
     if not settings.enforces_memory_qos:
-        return None, None
+        return None
+    return request_bytes if settings.reserves_memory else 0
+
+
+def _container_protection(
+    qos: QOSClass, container: Container, settings: ResourceSettings
+) -> tuple[int | None, int | None]:
+    """``memory.min`` and ``memory.low``."""
     request = amount(container.resources.requests, "memory").value()
-    if not settings.reserves_memory or request <= 0:
-        return 0, 0
-    return (request, None) if qos_class(pod).qos is QOSClass.GUARANTEED else (None, request)
+    protection = _protection(request, settings)
+    if not protection:
+        return protection, protection
+    return (protection, None) if qos is QOSClass.GUARANTEED else (None, protection)
 
 
 def _quota_us(limit: Quantity, settings: ResourceSettings) -> int | None:
@@ -213,7 +225,3 @@ def page_sizes(resources: ResourceList) -> Mapping[str, int]:
 def canonical_size(size: str) -> str:
     """A page size in its shortest notation: ``2048Ki`` is ``2Mi``."""
     return str(Quantity.from_int(Quantity.parse(size).value(), BINARY_SI))
-
-
-def _requested(pods: Iterable[Pod], resource: str) -> Quantity:
-    return amount(sum_of(effective_requests(pod) for pod in pods), resource)

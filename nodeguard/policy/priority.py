@@ -53,11 +53,19 @@ class Fault:
         return f"{self.path}: {self.message}"
 
 
-def resolve(pod: Pod, classes: Iterable[PriorityClass]) -> tuple[Pod, tuple[Fault, ...]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """A pod with its priority, and every reason to refuse it."""
+
+    pod: Pod
+    errors: tuple[Fault, ...] = ()
+
+
+def resolve(pod: Pod, classes: Iterable[PriorityClass]) -> Resolution:
     """The pod with priority, class name and preemption policy filled in, and every reason to refuse it.
 
     ``classes`` are the user's; the system's are always there. Of several global defaults the smallest value counts.
-    With faults, the pod keeps what its manifest says.
+    With errors, the pod keeps what its manifest says.
     """
     known = {c.meta.name: c for c in (*classes, *SYSTEM_CLASSES)}
     faults: list[Fault] = []
@@ -68,7 +76,7 @@ def resolve(pod: Pod, classes: Iterable[PriorityClass]) -> tuple[Pod, tuple[Faul
             faults.append(
                 Fault(path="spec.priorityClassName", message=f"no PriorityClass with name {name!r} was found")
             )
-            return replace(pod, priority=pod.priority or 0), tuple(faults)
+            return Resolution(pod=replace(pod, priority=pod.priority or 0), errors=tuple(faults))
     else:
         defaults = [c for c in known.values() if c.global_default]
         chosen = min(defaults, key=lambda c: (c.value, c.meta.name), default=None)
@@ -85,8 +93,9 @@ def resolve(pod: Pod, classes: Iterable[PriorityClass]) -> tuple[Pod, tuple[Faul
         message = f"{pod.preemption_policy!r} contradicts {policy!r}, which follows from {origin}"
         faults.append(Fault(path="spec.preemptionPolicy", message=message))
     if faults:
-        return replace(pod, priority=priority if pod.priority is None else pod.priority), tuple(faults)
-    return replace(pod, priority=priority, priority_class_name=name, preemption_policy=policy), ()
+        kept = priority if pod.priority is None else pod.priority
+        return Resolution(pod=replace(pod, priority=kept), errors=tuple(faults))
+    return Resolution(pod=replace(pod, priority=priority, priority_class_name=name, preemption_policy=policy))
 
 
 def check_classes(classes: Sequence[PriorityClass]) -> tuple[tuple[Fault, ...], ...]:
