@@ -12,9 +12,13 @@ PodUid = NewType("PodUid", str)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectMeta:
-    """``metadata`` of any object, as far as nodeguard reads it."""
+    """``metadata`` of any object, as far as nodeguard reads it.
+
+    ``name`` is empty when the manifest gives only a ``generateName``: whoever stores the object makes the name up.
+    """
 
     name: str
+    generate_name: str = ""
     namespace: str = "default"
     uid: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
