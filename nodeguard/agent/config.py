@@ -14,13 +14,15 @@ from types import MappingProxyType
 from typing import Any
 
 from nodeguard.agent.kubelet_field import WITHOUT_EFFECT
-from nodeguard.agent.setting import BY_NAME, EFFECTIVE_GATES, SETTINGS, HardThreshold, Setting
+from nodeguard.agent.setting import BY_NAME, SETTINGS, HardThreshold, Setting
 from nodeguard.errors import InvalidInput, NotFound, PermissionDenied
 from nodeguard.model.document import MAX_BYTES, Document, format_path, parse
 from nodeguard.model.finding import Finding, Severity, in_file_order
 from nodeguard.model.node import NodeCapacity
 from nodeguard.model.quantity import Quantity
 from nodeguard.model.scalar import resolve
+from nodeguard.policy.capacity import Reservations, allocatable, pod_count, reservation_faults
+from nodeguard.policy.setting import DEFAULT_FEATURES, KNOWN_FEATURES, ResourceSettings
 
 API_VERSION = "kubelet.config.k8s.io/v1beta1"
 KIND = "KubeletConfiguration"
@@ -82,7 +84,7 @@ class Config:
         """What the node has: the host's resources within ``capacity`` and the pod limits.
 
         Raises:
-            InvalidInput: the capacity asked for is more than the host has.
+            InvalidInput: the capacity asked for is more than the host has, or less than is reserved.
 
         Source: kubernetes, pkg/kubelet/nodestatus/setters.go, MachineInfo (pods).
         """
@@ -102,15 +104,48 @@ class Config:
         if findings:
             raise InvalidInput(findings)
         cpu_millicpu = wanted.get("cpu", host.cpu_millicpu)
-        pods = self.max_pods
-        if self.pods_per_core:
-            pods = min(pods, max(1, cpu_millicpu // 1000) * self.pods_per_core)
-        return replace(
+        whole_cores = max(cpu_millicpu, 1000)  # less than one core still runs pods
+        node = replace(
             host,
             cpu_millicpu=cpu_millicpu,
             memory_bytes=wanted.get("memory", host.memory_bytes),
             ephemeral_storage_bytes=wanted.get("ephemeral-storage", host.ephemeral_storage_bytes),
-            pods=wanted.get("pods", pods),
+            pods=wanted.get("pods", pod_count(whole_cores, self.max_pods, self.pods_per_core)),
+        )
+        faults = reservation_faults(node, self.reservations())
+        if faults:
+            raise InvalidInput([f"systemReserved, kubeReserved: {fault}" for fault in faults])
+        return node
+
+    def reservations(self) -> Reservations:
+        """What is kept from pods."""
+        return Reservations(system=self.system_reserved, kube=self.kube_reserved)
+
+    def allocatable(self, node: NodeCapacity) -> dict[str, Quantity]:
+        """``status.allocatable`` of a node of this capacity."""
+        thresholds = {
+            signal: threshold.quantity if threshold.quantity is not None else threshold.ratio or 0.0
+            for signal, threshold in self.eviction_hard.items()
+            if threshold is not None
+        }
+        return allocatable(node, self.reservations(), thresholds)
+
+    def resource_settings(self, *, cgroup_version: int = 2, has_swap_controller: bool = True) -> ResourceSettings:
+        """What decides cgroup values, for a host whose limits go to this version's files."""
+        switched_off = {gate for gate, on in self.feature_gates.items() if not on}
+        switched_on = {gate for gate, on in self.feature_gates.items() if on}
+        return ResourceSettings(
+            cgroup_version=cgroup_version,
+            has_swap_controller=has_swap_controller,
+            cpu_cfs_quota=self.cpu_cfs_quota,
+            cpu_cfs_quota_period_us=self.cpu_cfs_quota_period_ns // 1000,
+            pod_pids_limit=self.pod_pids_limit,
+            features=frozenset(DEFAULT_FEATURES - switched_off | switched_on & KNOWN_FEATURES),
+            memory_throttling_factor=self.memory_throttling_factor,
+            memory_reservation_policy=self.memory_reservation_policy,
+            single_process_oom_kill=self.single_process_oom_kill,
+            swap_behavior=self.swap_behavior,
+            enforce_node_allocatable=self.enforce_node_allocatable,
         )
 
 
@@ -451,8 +486,8 @@ def _check_effects(given: Sequence[Given]) -> list[Finding]:
     """What is right, but does nothing here."""
     findings: list[Finding] = []
     for one in {one.name: one for one in given}.values():
-        if one.setting.name == "featureGates" and one.key not in EFFECTIVE_GATES and one.key is not None:
-            message = f"accepted, has no effect in nodeguard{_suggestion(one.key, EFFECTIVE_GATES)}"
+        if one.setting.name == "featureGates" and one.key not in KNOWN_FEATURES and one.key is not None:
+            message = f"accepted, has no effect in nodeguard{_suggestion(one.key, KNOWN_FEATURES)}"
             findings.append(_warning(one.source, one.line, one.name, message))
         elif one.setting.name == "enforceNodeAllocatable":
             for word in one.setting.read(one.value):

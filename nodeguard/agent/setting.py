@@ -576,5 +576,3 @@ SETTINGS: tuple[Setting, ...] = (
 )
 
 BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in SETTINGS}
-EFFECTIVE_GATES = frozenset({"MemoryQoS"})
-"""The feature gates that change what nodeguard does."""

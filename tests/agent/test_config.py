@@ -18,6 +18,7 @@ from nodeguard.errors import InvalidInput, NotFound
 from nodeguard.model.document import parse
 from nodeguard.model.node import NodeCapacity
 from nodeguard.model.quantity import Quantity
+from nodeguard.policy.setting import ResourceSettings
 
 
 def from_text(text: str, **flags: str) -> Config:
@@ -319,3 +320,36 @@ def test_a_capacity_above_the_hosts_is_refused() -> None:
         "flag --capacity: nodeguard.capacity[cpu]: 5 is more than the host has (4000m)",
         "flag --capacity: nodeguard.capacity[memory]: 9Gi is more than the host has (8589934592)",
     ]
+
+
+def test_more_reserved_than_there_is_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="memory: 2Gi are reserved"):
+        from_text("", capacity="memory=1Gi", system_reserved="memory=1Gi", kube_reserved="memory=1Gi").node_capacity(
+            HOST
+        )
+
+
+def test_allocatable_is_capacity_without_reservations_and_hard_thresholds() -> None:
+    config = from_text("", capacity="cpu=2,memory=1Gi", system_reserved="cpu=500m,memory=100Mi")
+    left = config.allocatable(config.node_capacity(HOST))
+    assert str(left["cpu"]) == "1500m"
+    assert left["memory"].value() == (1024 - 100 - 100) << 20
+    assert left["ephemeral-storage"].value() == (100 << 30) - int((100 << 30) * 0.10000000149011612)
+
+
+def test_resource_settings_carry_what_the_policy_needs() -> None:
+    settings = from_text(
+        "cpuCFSQuotaPeriod: 20ms\nfeatureGates: {MemoryQoS: false, Other: true}\nenforceNodeAllocatable: [none]\n"
+        "memorySwap: {swapBehavior: LimitedSwap}\npodPidsLimit: 5\nmemoryThrottlingFactor: 1\n"
+    ).resource_settings(cgroup_version=1, has_swap_controller=False)
+    assert (settings.cgroup_version, settings.has_swap_controller) == (1, False)
+    assert settings.cpu_cfs_quota_period_us == 20_000
+    assert settings.features == frozenset()
+    assert settings.enforce_node_allocatable == ()
+    assert (settings.swap_behavior, settings.pod_pids_limit, settings.memory_throttling_factor) == (
+        "LimitedSwap",
+        5,
+        1.0,
+    )
+    assert settings.faults() == ()
+    assert build([]).resource_settings() == ResourceSettings()
