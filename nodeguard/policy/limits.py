@@ -64,8 +64,8 @@ def tier_limits(
 ) -> CgroupLimits:
     """The weight of a tier against its siblings.
 
-    ``millicpu`` and ``protected_bytes`` are the effective requests of the tier's active pods together: they are added up
-    before they are converted.
+    ``millicpu`` and ``protected_bytes`` are the effective requests of the tier's active pods together: added up first,
+    converted once.
     """
     shares = MIN_SHARES if qos is QOSClass.BEST_EFFORT else cpu_shares(millicpu)
     return CgroupLimits(
