@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from nodeguard.agent.config import Config, effective_settings, load, load_files
+from nodeguard.agent.text import format_table
 from nodeguard.cli.option import config_file_option, config_flags, flag_texts, load_and_warn
-from nodeguard.cli.printer import API_VERSION, format_table, output_option, print_object, warn
+from nodeguard.cli.printer import API_VERSION, output_option, print_object, warn
 from nodeguard.errors import InvalidInput
 from nodeguard.model.finding import Finding
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import Any, TextIO
 
 import click
@@ -37,24 +37,3 @@ def warn(message: object) -> None:
 def speaks_utf8(stream: TextIO) -> bool:
     """Whether box-drawing characters reach the reader of ``stream``."""
     return (stream.encoding or "").lower().replace("-", "").replace("_", "") == "utf8"
-
-
-def format_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns aligned to the left, two blanks apart, as kubectl prints them; the last one is not padded."""
-    lines = [tuple(header), *(tuple(row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    return "".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n" for line in lines
-    )
-
-
-def format_bytes(count: int) -> str:
-    """``12.3Mi``: for people; data keeps plain integers."""
-    if count < 1024:
-        return str(count)
-    amount = float(count)
-    for unit in ("Ki", "Mi", "Gi", "Ti"):
-        amount /= 1024
-        if amount < 1023.95 or unit == "Ti":
-            break
-    return f"{amount:.1f}".removesuffix(".0") + unit

@@ -1,0 +1,41 @@
+"""``nodeguard tree``: the cgroup tree as it is now."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from nodeguard.agent.tree_view import read_tree, render, tree_object
+from nodeguard.cli.option import config_file_option, load_and_warn
+from nodeguard.cli.printer import API_VERSION, output_option, print_object, speaks_utf8
+from nodeguard.kernel.cgroup.detect import detect
+
+
+@click.command(short_help="Show the cgroup tree with limits, usage and pressure.")
+@output_option("text", "json", "yaml")
+@config_file_option
+def tree(output: str, **options: Any) -> None:
+    """Show the cgroup tree with limits, usage and pressure.
+
+    MEMORY is the working set: usage without the page cache that can be dropped at once. PRESSURE is the share of the
+    last ten seconds, in percent, in which some task waited.
+    """
+    config = load_and_warn(options)
+    driver = detect()
+    found = read_tree(driver, config.cgroup_root, config.run_dir)
+    if output != "text":
+        print_object(
+            {
+                "apiVersion": API_VERSION,
+                "kind": "CgroupTree",
+                "cgroupMode": driver.mode,
+                "root": None if found is None else tree_object(found),
+            },
+            output,
+        )
+    elif found is None:
+        click.echo(f"There is no cgroup tree at {config.cgroup_root}: no pod runs.", err=True)
+    else:
+        click.echo(render(found, ascii_only=not speaks_utf8(sys.stdout)), nl=False)
