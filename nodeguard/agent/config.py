@@ -21,7 +21,7 @@ from nodeguard.model.finding import Finding, Severity, in_file_order
 from nodeguard.model.node import NodeCapacity
 from nodeguard.model.quantity import Quantity
 from nodeguard.model.scalar import resolve
-from nodeguard.policy.capacity import Reservations, allocatable, pod_count, reservation_faults
+from nodeguard.policy.capacity import Reservations, allocatable, reservation_faults
 from nodeguard.policy.setting import DEFAULT_FEATURES, KNOWN_FEATURES, ResourceSettings
 
 API_VERSION = "kubelet.config.k8s.io/v1beta1"
@@ -104,13 +104,15 @@ class Config:
         if findings:
             raise InvalidInput(findings)
         cpu_millicpu = wanted.get("cpu", host.cpu_millicpu)
-        whole_cores = max(cpu_millicpu, 1000)  # less than one core still runs pods
+        pods = self.max_pods
+        if self.pods_per_core:
+            pods = min(pods, max(1, cpu_millicpu // 1000) * self.pods_per_core)  # less than one core still runs pods
         node = replace(
             host,
             cpu_millicpu=cpu_millicpu,
             memory_bytes=wanted.get("memory", host.memory_bytes),
             ephemeral_storage_bytes=wanted.get("ephemeral-storage", host.ephemeral_storage_bytes),
-            pods=wanted.get("pods", pod_count(whole_cores, self.max_pods, self.pods_per_core)),
+            pods=wanted.get("pods", pods),
         )
         faults = reservation_faults(node, self.reservations())
         if faults:
