@@ -7,8 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from nodeguard.agent.setting import SETTINGS
-from nodeguard.cli.config import config
-from nodeguard.cli.main import run
+from nodeguard.cli.main import cli, run
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +18,7 @@ def _only_this_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_effective_shows_every_setting_with_its_origin(tmp_path: Path) -> None:
-    result = CliRunner().invoke(config, ["effective", "--capacity", "cpu=2", "--capacity", "memory=1Gi"])
+    result = CliRunner().invoke(cli, ["config", "effective", "--capacity", "cpu=2", "--capacity", "memory=1Gi"])
     lines = {line.split()[0]: line.split(maxsplit=2)[1:] for line in result.stdout.splitlines()}
     assert lines["SETTING"] == ["VALUE", "ORIGIN"]
     assert lines["maxPods"] == ["7", f"file {tmp_path}/etc.yaml:1"]
@@ -32,8 +31,8 @@ def test_effective_shows_every_setting_with_its_origin(tmp_path: Path) -> None:
 def test_effective_as_json_and_yaml_say_the_same() -> None:
     import yaml
 
-    as_json = json.loads(CliRunner().invoke(config, ["effective", "-o", "json"]).stdout)
-    as_yaml = yaml.safe_load(CliRunner().invoke(config, ["effective", "-o", "yaml"]).stdout)
+    as_json = json.loads(CliRunner().invoke(cli, ["config", "effective", "-o", "json"]).stdout)
+    as_yaml = yaml.safe_load(CliRunner().invoke(cli, ["config", "effective", "-o", "yaml"]).stdout)
     assert as_json == as_yaml
     assert as_json["kind"] == "EffectiveConfig"
     assert as_json["settings"]["podPidsLimit"] == {"value": -1, "origin": "default"}
@@ -50,7 +49,7 @@ def test_effective_as_json_and_yaml_say_the_same() -> None:
 def test_a_file_named_on_the_command_line(tmp_path: Path) -> None:
     other = tmp_path / "other.yaml"
     other.write_text("maxPods: 9")
-    result = CliRunner().invoke(config, ["effective", "--config", str(other), "-o", "json"])
+    result = CliRunner().invoke(cli, ["config", "effective", "--config", str(other), "-o", "json"])
     assert json.loads(result.stdout)["settings"]["maxPods"]["value"] == 9
 
 
