@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -254,13 +255,9 @@ def _check_swap(host: Host) -> Iterator[Check]:
 
 
 def _check_hugepages(host: Host) -> Iterator[Check]:
-    directory = host.root / "sys/kernel/mm/hugepages"
-    reserved = []
-    for size in sorted(directory.glob("hugepages-*kB")):
-        count = int(host.read(f"/sys/kernel/mm/hugepages/{size.name}/nr_hugepages") or "0")
-        kib = int(size.name.removeprefix("hugepages-").removesuffix("kB"))
-        reserved.append(f"{count} of {format_bytes(kib << 10)}")
-    yield Check(name="hugepages", status=Status.OK, detail=", ".join(reserved) or "none offered by this kernel")
+    reserved = proc.read_hugepages(host.root / "sys/kernel/mm/hugepages")
+    detail = ", ".join(f"{size}: {format_bytes(total)} reserved" for size, total in reserved.items())
+    yield Check(name="hugepages", status=Status.OK, detail=detail or "none offered by this kernel")
 
 
 def _check_pressure(host: Host) -> Iterator[Check]:
@@ -397,11 +394,26 @@ def _check_namespaces(host: Host) -> Iterator[Check]:
     )
 
 
+_PIN = """
+import sys
+from pathlib import Path
+from nodeguard.kernel.namespace import pin_pod_namespaces
+pin_pod_namespaces(Path(sys.argv[1]), hostname="nodeguard-doctor")
+"""
+
+
 def _try_namespaces() -> Check:
-    argv = ["unshare", "--net", "--ipc", "--uts", "--mount", "--pid", "--fork", "true"]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=10, check=False)
+    """Do what a pod's start does, in a mount namespace that ends with the command: nothing can stay behind."""
+    import nodeguard
+
+    with tempfile.TemporaryDirectory(prefix="nodeguard-doctor-") as directory:
+        argv = ["unshare", "--mount", "--pid", "--fork", sys.executable, "-c", _PIN, directory]
+        env = {**os.environ, "PYTHONPATH": str(Path(nodeguard.__file__).parent.parent)}
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=10, check=False, env=env)
     if done.returncode == 0:
-        return Check(name="namespaces", status=Status.OK, detail="net, ipc, uts, mnt and pid can be made", needed=True)
+        return Check(
+            name="namespaces", status=Status.OK, detail="net with lo up, ipc, uts, mnt and pid can be made", needed=True
+        )
     return Check(
         name="namespaces",
         status=Status.MISSING,

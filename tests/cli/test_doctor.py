@@ -142,7 +142,7 @@ def test_swap_that_the_configuration_forbids(make_host: Callable[..., Host]) -> 
 def test_hugepages(make_host: Callable[..., Host]) -> None:
     files = {"sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages": "4\n"}
     (check,) = host_check._check_hugepages(make_host(files=files))
-    assert check.detail == "4 of 2Mi"
+    assert check.detail == "2Mi: 8Mi reserved"
 
 
 def test_pressure(make_host: Callable[..., Host]) -> None:
