@@ -43,6 +43,10 @@ class Report:
         """Where ``path`` stands."""
         return self._document.line(path)
 
+    def place(self, path: Path) -> str:
+        """Where ``path`` stands, and in which input."""
+        return f"{self._document.source}:{self._document.line(path)}"
+
     def _add(self, severity: Severity, path: Path, message: str) -> None:
         self.findings.append(
             Finding(

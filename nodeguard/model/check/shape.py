@@ -73,7 +73,7 @@ class _Shape:
         return result
 
     def _field(self, field: Field, value: Any, path: Path, *, heed: bool) -> Any:
-        if field.required and (value in ("", []) and value is not False):
+        if field.required and value in ("", []):
             self._report.error(path, "must not be empty" if value == "" else "must have at least one entry")
             return _DROPPED
         if field.support is Support.HONOURED or not heed:

@@ -1,0 +1,206 @@
+"""The typed pod from its JSON object: well formed, defaults applied, quantities as ``Quantity``.
+
+What nodeguard cannot run (volumes of other kinds, variables from Secrets) is left out; a finding told of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nodeguard.model.check.container import plain_capability
+from nodeguard.model.default import is_sidecar
+from nodeguard.model.meta import ObjectMeta
+from nodeguard.model.pod import (
+    Container,
+    ContainerKind,
+    DownwardAPI,
+    DownwardFile,
+    EmptyDir,
+    EnvVar,
+    FieldRef,
+    HostAlias,
+    HostPath,
+    Pod,
+    QOSClass,
+    ResourceFieldRef,
+    ResourceRequirements,
+    RestartPolicy,
+    RestartRule,
+    SecurityContext,
+    Volume,
+    VolumeMount,
+)
+from nodeguard.model.quantity import Quantity
+
+
+def build_pod(value: dict[str, Any], qos_class: QOSClass | None) -> Pod:
+    """The pod; ``raw`` is ``value`` with its quantities as canonical text."""
+    spec: dict[str, Any] = value["spec"]
+    security = spec.get("securityContext", {})
+    resources = spec.get("resources")
+    return Pod(
+        meta=build_meta(value.get("metadata", {})),
+        containers=tuple(_container(item, ContainerKind.APP, security) for item in spec["containers"]),
+        init_containers=tuple(
+            _container(item, ContainerKind.SIDECAR if is_sidecar(item) else ContainerKind.INIT, security)
+            for item in spec.get("initContainers", ())
+        ),
+        resources=_resources(resources) if resources is not None else None,
+        overhead=spec.get("overhead", {}),
+        restart_policy=RestartPolicy(spec["restartPolicy"]),
+        termination_grace_period_seconds=spec["terminationGracePeriodSeconds"],
+        active_deadline_seconds=spec.get("activeDeadlineSeconds"),
+        priority=spec.get("priority"),
+        priority_class_name=spec.get("priorityClassName", ""),
+        preemption_policy=spec.get("preemptionPolicy", ""),
+        hostname=spec.get("hostnameOverride") or spec.get("hostname", ""),
+        subdomain=spec.get("subdomain", ""),
+        host_network=spec.get("hostNetwork", False),
+        host_pid=spec.get("hostPID", False),
+        host_ipc=spec.get("hostIPC", False),
+        share_process_namespace=spec.get("shareProcessNamespace", False),
+        supplemental_groups=tuple(security.get("supplementalGroups", ())),
+        fs_group=security.get("fsGroup"),
+        sysctls=tuple((item["name"].replace("/", "."), item.get("value", "")) for item in security.get("sysctls", ())),
+        host_aliases=tuple(
+            HostAlias(ip=item["ip"], hostnames=tuple(item.get("hostnames", ()))) for item in spec.get("hostAliases", ())
+        ),
+        service_account_name=spec.get("serviceAccountName") or spec.get("serviceAccount", ""),
+        node_name=spec.get("nodeName", ""),
+        volumes=tuple(volume for item in spec.get("volumes", ()) if (volume := _volume(item)) is not None),
+        qos_class=qos_class,
+        raw=to_json(value),
+    )
+
+
+def build_meta(meta: Mapping[str, Any]) -> ObjectMeta:
+    """``metadata`` of any object."""
+    return ObjectMeta(
+        name=meta.get("name", ""),
+        generate_name=meta.get("generateName", ""),
+        namespace=meta.get("namespace") or "default",
+        uid=meta.get("uid", ""),
+        labels=meta.get("labels", {}),
+        annotations=meta.get("annotations", {}),
+    )
+
+
+def to_json(value: Any) -> Any:
+    """A copy without ``Quantity``, ready for a JSON or YAML printer."""
+    if isinstance(value, Quantity):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: to_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [to_json(item) for item in value]
+    return value
+
+
+def _container(item: dict[str, Any], kind: ContainerKind, pod_security: dict[str, Any]) -> Container:
+    policy = item.get("restartPolicy")
+    return Container(
+        name=item["name"],
+        kind=kind,
+        image=item.get("image") or None,
+        command=tuple(item.get("command", ())),
+        args=tuple(item.get("args", ())),
+        working_dir=item.get("workingDir", ""),
+        env=tuple(_variable(variable) for variable in item.get("env", ())),
+        resources=_resources(item.get("resources", {})),
+        volume_mounts=tuple(_mount(mount) for mount in item.get("volumeMounts", ())),
+        security_context=_security(item.get("securityContext", {}), pod_security),
+        restart_policy=RestartPolicy(policy) if policy else None,
+        restart_rules=tuple(
+            RestartRule(
+                action=rule["action"],
+                operator=rule["exitCodes"]["operator"],
+                exit_codes=tuple(rule["exitCodes"]["values"]),
+            )
+            for rule in item.get("restartPolicyRules", ())
+        ),
+        termination_message_path=item["terminationMessagePath"],
+        termination_message_policy=item["terminationMessagePolicy"],
+    )
+
+
+def _resources(item: dict[str, Any]) -> ResourceRequirements:
+    return ResourceRequirements(requests=dict(item.get("requests", {})), limits=dict(item.get("limits", {})))
+
+
+def _variable(item: dict[str, Any]) -> EnvVar:
+    source = item.get("valueFrom", {})
+    return EnvVar(
+        name=item["name"],
+        value=None if source else item.get("value", ""),
+        field_ref=_field_ref(source),
+        resource_field_ref=_resource_ref(source),
+    )
+
+
+def _field_ref(source: dict[str, Any]) -> FieldRef | None:
+    return FieldRef(field_path=source["fieldRef"]["fieldPath"]) if "fieldRef" in source else None
+
+
+def _resource_ref(source: dict[str, Any]) -> ResourceFieldRef | None:
+    if "resourceFieldRef" not in source:
+        return None
+    reference = source["resourceFieldRef"]
+    return ResourceFieldRef(
+        resource=reference["resource"],
+        container_name=reference.get("containerName", ""),
+        divisor=reference.get("divisor") or None,
+    )
+
+
+def _mount(item: dict[str, Any]) -> VolumeMount:
+    return VolumeMount(
+        name=item["name"],
+        mount_path=item["mountPath"],
+        read_only=item.get("readOnly", False),
+        sub_path=item.get("subPath", ""),
+        sub_path_expr=item.get("subPathExpr", ""),
+        mount_propagation=item.get("mountPropagation") or "None",
+    )
+
+
+def _security(own: dict[str, Any], pod: dict[str, Any]) -> SecurityContext:
+    """The container's settings over the pod's."""
+    capabilities = own.get("capabilities", {})
+    seccomp = own.get("seccompProfile") or pod.get("seccompProfile") or {}
+    return SecurityContext(
+        run_as_user=own.get("runAsUser", pod.get("runAsUser")),
+        run_as_group=own.get("runAsGroup", pod.get("runAsGroup")),
+        run_as_non_root=own.get("runAsNonRoot", pod.get("runAsNonRoot")),
+        capabilities_add=tuple(map(plain_capability, capabilities.get("add", ()))),
+        capabilities_drop=tuple(map(plain_capability, capabilities.get("drop", ()))),
+        privileged=own.get("privileged", False),
+        read_only_root_filesystem=own.get("readOnlyRootFilesystem", False),
+        allow_privilege_escalation=own.get("allowPrivilegeEscalation"),
+        seccomp_profile=seccomp.get("type"),
+        seccomp_localhost_profile=seccomp.get("localhostProfile"),
+    )
+
+
+def _volume(item: dict[str, Any]) -> Volume | None:
+    source: EmptyDir | HostPath | DownwardAPI
+    if "emptyDir" in item:
+        source = EmptyDir(medium=item["emptyDir"].get("medium", ""), size_limit=item["emptyDir"].get("sizeLimit"))
+    elif "hostPath" in item:
+        source = HostPath(path=item["hostPath"]["path"], type=item["hostPath"]["type"])
+    elif "downwardAPI" in item:
+        source = DownwardAPI(
+            items=tuple(
+                DownwardFile(
+                    path=file["path"],
+                    field_ref=_field_ref(file),
+                    resource_field_ref=_resource_ref(file),
+                    mode=file.get("mode"),
+                )
+                for file in item["downwardAPI"].get("items", ())
+            ),
+            default_mode=item["downwardAPI"]["defaultMode"],
+        )
+    else:
+        return None
+    return Volume(name=item["name"], source=source)
