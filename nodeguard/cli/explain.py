@@ -48,7 +48,25 @@ class QuantityType(click.ParamType):
         return quantity
 
 
+class PeriodType(click.ParamType):
+    """An option's value as a Go duration, ``100ms``; microseconds come back."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Parse it; what is too short or too long is for the settings to say."""
+        if isinstance(value, int):
+            return value
+        from nodeguard.agent.setting import read_duration
+
+        try:
+            return read_duration(value) // 1000
+        except ValueError as e:
+            self.fail(str(e), param, ctx)
+
+
 QUANTITY = QuantityType()
+PERIOD = PeriodType()
 
 
 @click.command(short_help="Show a pod's QoS class and every cgroup value, with its reason.")
@@ -75,16 +93,14 @@ QUANTITY = QuantityType()
 )
 @click.option("--pod-pids-limit", type=int, default=-1, metavar="N", help="Processes a pod may have; -1: unlimited.")
 @click.option("--no-cpu-cfs-quota", is_flag=True, help="CPU limits become no quota.")
-@click.option(
-    "--cpu-cfs-quota-period", type=QUANTITY, metavar="SECONDS", help="Period of quotas: 100m is 100 ms, the default."
-)
+@click.option("--cpu-cfs-quota-period", type=PERIOD, default=100_000, show_default="100ms", help="Period of CPU quotas.")
 @click.option("--single-process-oom-kill", is_flag=True, help="An OOM kills one process, not the whole container.")
 @click.option("--systemd", is_flag=True, help="Names and quotas as the systemd cgroup driver makes them.")
 @click.option(
     "--cgroup-version", type=click.Choice(["1", "2"]), default="2", show_default=True, help="Which rules hold."
 )
 def explain(files: tuple[str, ...], output: str, **options: Any) -> None:
-    """Show the QoS class of the pods in FILE... and every cgroup value, with its formula and the YAML field it starts at.
+    """Show the QoS class of the pods in FILE..., and every cgroup value with its formula and the YAML field behind it.
 
     FILE is a file, a directory, or - for standard input. Needs neither root nor cgroups.
     """
@@ -123,6 +139,7 @@ def read_settings(options: dict[str, Any]) -> ResourceSettings:
         cgroup_version=int(options["cgroup_version"]),
         systemd=options["systemd"],
         cpu_cfs_quota=not options["no_cpu_cfs_quota"],
+        cpu_cfs_quota_period_us=options["cpu_cfs_quota_period"],
         pod_pids_limit=options["pod_pids_limit"],
         features=_read_features(options["features"]),
         memory_throttling_factor=options["memory_throttling_factor"],
@@ -130,9 +147,6 @@ def read_settings(options: dict[str, Any]) -> ResourceSettings:
         single_process_oom_kill=options["single_process_oom_kill"] or None,
         swap_behavior=options["swap_behavior"],
     )
-    period: Quantity | None = options["cpu_cfs_quota_period"]
-    if period is not None:
-        settings = replace(settings, cpu_cfs_quota_period_us=period.nano // 1000)
     faults = settings.faults()
     if faults:
         raise UsageError("\n".join(faults))

@@ -51,7 +51,7 @@ def read_documents(paths: Sequence[str]) -> list[Document]:
 
 def _sources(path: str, faults: list[Finding]) -> Iterator[str]:
     """The path itself, or the manifests in the directory, by name."""
-    if path == STDIN or not os.path.isdir(path):
+    if path == STDIN or not Path(path).is_dir():
         yield path
         return
     try:
