@@ -12,6 +12,7 @@ from nodeguard.agent.record import Record, pod_dirs, read_record
 from nodeguard.cli.option import config_file_option, load_and_warn
 from nodeguard.errors import Conflict, HostLacks, NotFound, UsageError
 from nodeguard.kernel.cgroup.driver import UNIFIED
+from nodeguard.kernel.mount import MountPoint, parse_mountinfo, read_mountinfo
 
 DEFAULT_NAMESPACE = "default"
 
@@ -41,7 +42,7 @@ def path(target: str, container: str | None, controller: str | None, **options: 
         group = find_pod(target, filter(None, map(read_record, pod_dirs(config.run_dir)))).cgroup
     if container is not None:
         group = f"{group}/{container}"
-    directory = mount_point(Path("/proc/self/mountinfo").read_text(), controller) / group.lstrip("/")
+    directory = mount_point(parse_mountinfo(read_mountinfo()), controller) / group.lstrip("/")
     if "/" in (container or "") or container in ("", ".", "..") or not directory.is_dir():
         raise NotFound(
             f"{target}: no cgroup {directory}" if container is None else f"{target}: no container {container!r}"
@@ -69,27 +70,22 @@ def find_pod(target: str, records: Iterable[Record]) -> Record:
     return found[0]
 
 
-def mount_point(mountinfo: str, controller: str | None) -> Path:
+def mount_point(points: Iterable[MountPoint], controller: str | None) -> Path:
     """Where a controller's hierarchy is mounted: on a pure v2 host every controller is in the unified one. Pure.
 
     Raises:
         HostLacks: it is not mounted.
-
-    Source: proc_pid_mountinfo(5).
     """
-    unified: Path | None = None
-    controllers: dict[str, Path] = {}
-    for line in mountinfo.splitlines():
-        before, _, after = line.partition(" - ")
-        kind, _, options = after.split(" ", 2)
-        place = Path(before.split(" ")[4])
-        if kind == "cgroup2":
-            unified = unified or place
-        elif kind == "cgroup":
-            for option in options.split(","):
-                controllers.setdefault(option, place)
+    unified: str | None = None
+    controllers: dict[str, str] = {}
+    for point in points:
+        if point.file_system == "cgroup2":
+            unified = unified or point.mount_point
+        elif point.file_system == "cgroup":
+            for option in point.super_options:
+                controllers.setdefault(option, point.mount_point)
     is_unified = controller == UNIFIED or "memory" not in controllers
     found = unified if is_unified else controllers.get(controller or "memory")
     if found is None:
         raise HostLacks(f"the cgroup controller {controller or 'memory'} is not mounted on this host")
-    return found
+    return Path(found)

@@ -37,7 +37,7 @@ def doctor(output: str, **options: Any) -> int:
 
     config = load_and_warn(options)
     try:
-        driver, driver_error = detect(), ""
+        driver, driver_error = detect(config.cgroup_root), ""
     except NodeguardError as e:
         driver, driver_error = None, str(e)
     host = Host(config=config, driver=driver, driver_error=driver_error, is_root=os.geteuid() == 0)

@@ -255,7 +255,7 @@ def _check_swap(host: Host) -> Iterator[Check]:
 
 
 def _check_hugepages(host: Host) -> Iterator[Check]:
-    reserved = proc.read_hugepages(host.root / "sys/kernel/mm/hugepages")
+    reserved = proc.read_hugepages(host.root / "sys")
     detail = ", ".join(f"{size}: {format_bytes(total)} reserved" for size, total in reserved.items())
     yield Check(name="hugepages", status=Status.OK, detail=detail or "none offered by this kernel")
 
@@ -398,7 +398,11 @@ _PIN = """
 import sys
 from pathlib import Path
 from nodeguard.kernel.namespace import pin_pod_namespaces
-pin_pod_namespaces(Path(sys.argv[1]), hostname="nodeguard-doctor")
+from nodeguard.kernel.netlink import is_loopback_up
+directory = Path(sys.argv[1])
+pin_pod_namespaces(directory, hostname="nodeguard-doctor")
+if not is_loopback_up(directory / "net"):
+    sys.exit("lo is not up in a new network namespace")
 """
 
 

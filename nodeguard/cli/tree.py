@@ -23,7 +23,7 @@ def tree(output: str, **options: Any) -> None:
     last ten seconds, in percent, in which some task waited.
     """
     config = load_and_warn(options)
-    driver = detect()
+    driver = detect(config.cgroup_root)
     found = read_tree(driver, config.cgroup_root, config.run_dir)
     if output != "text":
         print_object(

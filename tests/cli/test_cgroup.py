@@ -10,6 +10,7 @@ from nodeguard.cli import cgroup
 from nodeguard.cli.cgroup import find_pod, mount_point
 from nodeguard.cli.main import run
 from nodeguard.errors import Conflict, HostLacks, NotFound, UsageError
+from nodeguard.kernel.mount import parse_mountinfo
 
 HYBRID = """\
 31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
@@ -33,14 +34,14 @@ V2 = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdele
     ],
 )
 def test_where_controllers_are(mountinfo: str, controller: str | None, place: str) -> None:
-    assert mount_point(mountinfo, controller) == Path(place)
+    assert mount_point(parse_mountinfo(mountinfo), controller) == Path(place)
 
 
 def test_controllers_that_are_not_mounted() -> None:
     with pytest.raises(HostLacks, match="hugetlb"):
-        mount_point(HYBRID, "hugetlb")
+        mount_point(parse_mountinfo(HYBRID), "hugetlb")
     with pytest.raises(HostLacks):
-        mount_point("", None)
+        mount_point([], None)
 
 
 def record(name: str, namespace: str = "default", uid: str = "u1", group: str = "/ng/burstable/podu1") -> Record:
@@ -73,7 +74,9 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("NODEGUARD_CONFIG", "/dev/null")
     monkeypatch.setenv("NODEGUARD_RUN_DIR", str(tmp_path / "run"))
     monkeypatch.setenv("NODEGUARD_CGROUP_ROOT", "/ng")
-    monkeypatch.setattr(cgroup, "mount_point", lambda text, controller: tmp_path / "cgroup" / (controller or "memory"))
+    monkeypatch.setattr(
+        cgroup, "mount_point", lambda points, controller: tmp_path / "cgroup" / (controller or "memory")
+    )
     (tmp_path / "cgroup/memory/ng/burstable/podu1/app").mkdir(parents=True)
     (tmp_path / "run/pods/u1").mkdir(parents=True)
     data = {"uid": "u1", "namespace": "default", "name": "web", "cgroup": "/ng/burstable/podu1", "log_dir": "/l"}

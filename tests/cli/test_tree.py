@@ -40,7 +40,7 @@ def _own_root(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def driver(monkeypatch: pytest.MonkeyPatch) -> FakeDriver:
     fake = FakeDriver("/ng", "/ng/besteffort", "/ng/guaranteed")
-    monkeypatch.setattr(tree, "detect", lambda: fake)
+    monkeypatch.setattr(tree, "detect", lambda root: fake)
     return fake
 
 
@@ -59,7 +59,7 @@ def test_the_tree_as_json(driver: FakeDriver, capsys: pytest.CaptureFixture[str]
 
 
 def test_no_tree_is_no_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(tree, "detect", FakeDriver)
+    monkeypatch.setattr(tree, "detect", lambda root: FakeDriver())
     assert run(["tree"]) == 0
     out, err = capsys.readouterr()
     assert (out, err) == ("", "There is no cgroup tree at /ng: no pod runs.\n")
@@ -68,7 +68,7 @@ def test_no_tree_is_no_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 
 
 def test_a_host_without_cgroups(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def refuse() -> None:
+    def refuse(root: str) -> None:
         raise HostLacks("no memory controller")
 
     monkeypatch.setattr(tree, "detect", refuse)
