@@ -20,7 +20,7 @@ from nodeguard.cli.program import program_version
 from nodeguard.errors import CgroupGone, HostLacks, NodeguardError
 from nodeguard.kernel import proc
 from nodeguard.kernel.cgroup.driver import UNIFIED, Driver
-from nodeguard.runtime import capability, probe, seccomp
+from nodeguard.runtime import probe, seccomp
 
 
 class Status(StrEnum):
@@ -103,7 +103,7 @@ def _check_root(host: Host) -> Iterator[Check]:
             remedy="sudo nodeguard doctor",
         )
         return
-    lacking = sorted(_NEEDED_CAPABILITIES - capability.read_available(host.root / "proc/self/status"))
+    lacking = sorted(_NEEDED_CAPABILITIES - proc.effective_capabilities(host.root / "proc"))
     if lacking:
         yield Check(
             name="root",

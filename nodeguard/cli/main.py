@@ -23,7 +23,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "tree": ("nodeguard.cli.tree:tree", "Show the cgroup tree with limits, usage and pressure."),
     "doctor": ("nodeguard.cli.doctor:doctor", "Show what this host has and lacks, and what falls back to what."),
     "config": ("nodeguard.cli.config:config", "Show the settings in effect, or check configuration files."),
-    "cleanup": ("nodeguard.cli.cleanup:cleanup", "Remove what a crashed run left behind."),
+    "cleanup": ("nodeguard.cli.cleanup:cleanup", "Remove what a killed nodeguard left behind."),
     "cgroup": ("nodeguard.cli.cgroup:cgroup", "Print the cgroup directories of pods."),
     "version": ("nodeguard.cli.version:version", "Print the versions of nodeguard and of what it works with."),
 }
