@@ -1,7 +1,7 @@
 """The environment of a container, and what the downward API says.
 
 Source: kubernetes, pkg/kubelet/kubelet_pods.go (makeEnvironmentVariables),
-third_party/forked/golang/expansion/expand.go, pkg/fieldpath/fieldpath.go, pkg/api/v1/resource/helpers.go (ExtractContainerResourceValue).
+third_party/forked/golang/expansion/expand.go, pkg/fieldpath/fieldpath.go and pkg/api/v1/resource/helpers.go.
 Variables that Kubernetes makes from Services are not made: one host has no Services.
 """
 

@@ -42,8 +42,8 @@ class ConmonRequest:
     all containers and gets one file named after ``container_id``. All directories must exist.
     """
 
-    conmon: str
-    runtime: str
+    conmon: Path
+    runtime: Path
     runtime_root: Path
     container_id: str
     name: str
@@ -80,7 +80,7 @@ def conmon_argv(request: ConmonRequest) -> tuple[str, ...]:
     /proc/self/fd, so long paths do no harm); ``--no-sync-log`` spares an fsync before the exit is told.
     """
     argv = [
-        request.conmon,
+        str(request.conmon),
         "--api-version=1",
         f"--cid={request.container_id}",
         f"--cuuid={request.container_id}",
@@ -101,9 +101,9 @@ def conmon_argv(request: ConmonRequest) -> tuple[str, ...]:
     return tuple(argv)
 
 
-def runtime_argv(runtime: str, root: Path, *words: str, systemd_cgroup: bool = False) -> tuple[str, ...]:
+def runtime_argv(runtime: str | Path, root: Path, *words: str, systemd_cgroup: bool = False) -> tuple[str, ...]:
     """The runtime's command line for ``start ID``, ``kill ID 9``, ``delete ID``, ``state ID``."""
-    return (runtime, *(("--systemd-cgroup",) if systemd_cgroup else ()), f"--root={root}", *words)
+    return (str(runtime), *(("--systemd-cgroup",) if systemd_cgroup else ()), f"--root={root}", *words)
 
 
 class Creation:
