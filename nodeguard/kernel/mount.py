@@ -1,7 +1,4 @@
-"""Mounting and unmounting by system call: no mount(8), no fork.
-
-Source: mount(2), umount2(2), proc_pid_mountinfo(5).
-"""
+"""Mounts: made, removed, listed."""
 
 from __future__ import annotations
 
@@ -9,7 +6,8 @@ import ctypes
 import errno
 import os
 import re
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
 MS_RDONLY = 1
 MS_NOSUID = 2
@@ -19,71 +17,105 @@ MS_REMOUNT = 32
 MS_BIND = 4096
 MS_REC = 16384
 MS_PRIVATE = 1 << 18
-_MNT_DETACH = 2
-_UMOUNT_NOFOLLOW = 8
+MNT_DETACH = 2
+UMOUNT_NOFOLLOW = 8
+
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.mount.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p)
-_libc.umount2.argtypes = (ctypes.c_char_p, ctypes.c_int)
+StrPath = str | os.PathLike[str]
 
 
-def mount(
-    source: str | os.PathLike[str],
-    target: str | os.PathLike[str],
-    fstype: str | None,
-    flags: int = 0,
-    options: str | None = None,
-) -> None:
-    """Mount ``source`` at ``target``.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MountPoint:
+    """One line of mountinfo. ``root`` is what of the file system is seen at the mount point."""
+
+    mount_point: str
+    root: str
+    options: tuple[str, ...]
+    file_system: str
+    source: str
+    super_options: tuple[str, ...]
+
+    @property
+    def is_read_only(self) -> bool:
+        """Here, or as a whole."""
+        return "ro" in self.options or "ro" in self.super_options
+
+
+def mount(source: str, target: StrPath, file_system: str, flags: int = 0, data: str = "") -> None:
+    """Mount a file system.
 
     Raises:
-        OSError: the kernel refused; the message names target, type and options.
+        OSError: the kernel refused; the message holds file system and options.
     """
-    result = _libc.mount(
-        os.fsencode(source),
-        os.fsencode(target),
-        None if fstype is None else fstype.encode(),
-        flags,
-        None if options is None else os.fsencode(options),
-    )
-    if result != 0:
+    words = (os.fsencode(source), os.fsencode(target), os.fsencode(file_system))
+    if _libc().mount(*words, ctypes.c_ulong(flags), os.fsencode(data)) != 0:
         number = ctypes.get_errno()
-        what = f"cannot mount {fstype or 'a bind'} ({options or 'no options'}): {os.strerror(number)}"
-        raise OSError(number, what, os.fspath(target))
+        what = f"cannot mount {file_system or source}" + (f" ({data})" if data else "")
+        raise OSError(number, f"{what}: {os.strerror(number)}", os.fspath(target))
 
 
-def bind(source: str | os.PathLike[str], target: str | os.PathLike[str], *, read_only: bool = False) -> None:
-    """Show ``source`` (file or directory, without what is mounted below) at ``target``, private to that place."""
-    mount(source, target, None, MS_BIND)
-    mount("none", target, None, MS_PRIVATE)
-    if read_only:
-        mount("none", target, None, MS_REMOUNT | MS_BIND | MS_RDONLY)
+def bind(source: StrPath, target: StrPath, *, recursive: bool = False, read_only: bool = False) -> None:
+    """Let ``target`` show what ``source`` shows."""
+    flags = MS_BIND | (MS_REC if recursive else 0)
+    mount(os.fspath(source), target, "", flags)
+    if read_only:  # the kernel ignores the flag in the first call
+        mount("", target, "", MS_REMOUNT | MS_BIND | MS_RDONLY)
 
 
-def unmount(target: str | os.PathLike[str]) -> None:
-    """Take the topmost mount at ``target`` away, at once for new users and when the last old one lets go.
+def unmount(path: StrPath, *, detach: bool = True) -> None:
+    """The topmost mount is gone from ``path``; fine when there was none. A symlink at the end is not followed.
 
-    A target that is gone or not a mount point is fine; a symlink is not followed.
-
-    Raises:
-        OSError: the kernel refused.
+    ``detach`` lets those who still use it go on.
     """
-    if _libc.umount2(os.fsencode(target), _MNT_DETACH | _UMOUNT_NOFOLLOW) != 0:
+    flags = UMOUNT_NOFOLLOW | (MNT_DETACH if detach else 0)
+    if _libc().umount2(os.fsencode(path), flags) != 0:
         number = ctypes.get_errno()
         if number not in (errno.EINVAL, errno.ENOENT):
-            raise OSError(number, f"cannot unmount: {os.strerror(number)}", os.fspath(target))
+            raise OSError(number, f"cannot unmount: {os.strerror(number)}", os.fspath(path))
 
 
-def mounts_below(path: str | os.PathLike[str], mountinfo: str | None = None) -> list[str]:
-    """Mount points at or below ``path``, deepest and latest first, so that they can be unmounted in this order."""
-    text = Path("/proc/self/mountinfo").read_text(errors="surrogateescape") if mountinfo is None else mountinfo
-    top = os.fspath(path).rstrip("/")
-    points = [unescape(line.split(" ", 5)[4]) for line in text.splitlines() if line.count(" ") > 4]
-    below = [point for point in points if point == top or point.startswith(top + "/")]
-    return sorted(reversed(below), key=lambda point: point.count("/"), reverse=True)
+def mounts_below(path: StrPath) -> list[str]:
+    """The mount points at and below a path, in the order in which they can be unmounted; several at one place too."""
+    top = os.path.realpath(path)
+    found = [point.mount_point for point in parse_mountinfo(read_mountinfo())]
+    below = [point for point in found if point == top or point.startswith(top.rstrip("/") + "/")]
+    return sorted(below, key=lambda point: -point.count("/"))
 
 
-def unescape(word: str) -> str:
-    """A path as mountinfo writes it: blanks, tabs, newlines and backslashes are octal there."""
-    return _OCTAL.sub(lambda match: chr(int(match.group(1), 8)), word)
+def read_mountinfo(proc: str = "/proc") -> str:
+    """The text of /proc/self/mountinfo."""
+    with open(f"{proc}/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        return file.read()
+
+
+def parse_mountinfo(text: str) -> list[MountPoint]:
+    """Every mount of the text; lines that make no sense are left out.
+
+    Source: Linux, Documentation/filesystems/proc.rst, section 3.5.
+    """
+    found = []
+    for line in text.splitlines():
+        before, separator, after = line.partition(" - ")
+        left, right = before.split(" "), after.split(" ")
+        if separator and len(left) >= 6 and len(right) >= 3:
+            found.append(
+                MountPoint(
+                    mount_point=unescape(left[4]),
+                    root=unescape(left[3]),
+                    options=tuple(left[5].split(",")),
+                    file_system=right[0],
+                    source=unescape(right[1]),
+                    super_options=tuple(right[2].split(",")),
+                )
+            )
+    return found
+
+
+def unescape(text: str) -> str:
+    r"""Blank, tab, line feed, backslash and # stand as octal numbers (``\040``)."""
+    return _OCTAL.sub(lambda match: chr(int(match[1], 8)), text)
+
+
+def _libc() -> Any:
+    return ctypes.CDLL(None, use_errno=True)

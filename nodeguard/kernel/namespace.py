@@ -1,10 +1,4 @@
-"""Namespaces of a pod, held by files instead of a pause process.
-
-A short-lived thread leaves the host's namespaces, sets the new ones up, and pins them by bind mounts. The thread ends,
-the namespaces stay until the files are unmounted and the last process has left.
-
-Source: namespaces(7), unshare(2), netdevice(7).
-"""
+"""The namespaces that the containers of a pod share, held by bind mounts instead of a process."""
 
 from __future__ import annotations
 
@@ -15,13 +9,19 @@ import socket
 import struct
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from nodeguard.kernel.mount import bind, unmount
+from nodeguard.errors import HostLacks
+from nodeguard.kernel import mount
 
-_FLAGS = {"net": 0x40000000, "ipc": 0x08000000, "uts": 0x04000000}
-_SIOCSIFFLAGS = 0x8914
-_IFF_UP_AND_RUNNING = 0x1 | 0x40
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWNET = 0x40000000
+
+_SIOCGIFFLAGS, _SIOCSIFFLAGS = 0x8913, 0x8914
+_IFF_UP = 1
+_IFREQ = "16sh22x"
 
 
 def pin_pod_namespaces(
@@ -33,23 +33,43 @@ def pin_pod_namespaces(
     uts: bool = True,
     sysctls: Mapping[str, str] | None = None,
 ) -> None:
-    """Make new namespaces and pin them as ``net``, ``ipc`` and ``uts`` in ``directory``; ``lo`` is up.
+    """New namespaces exist and are held by the files ``net``, ``ipc`` and ``uts`` in ``directory``.
 
-    ``sysctls`` (``net.core.somaxconn`` …) are written inside.
+    The loopback is up, the host name set, and the sysctls (dots or slashes) are written inside. Works from any thread
+    and leaves it as it was: unshare changes one thread alone, and here that is one made for this call.
 
     Raises:
-        OSError: the kernel refused; what was pinned until then is unpinned.
+        HostLacks: the kernel has no such namespace, or no such sysctl.
+        OSError: the kernel refused.
     """
-    wanted = [name for name, is_wanted in (("net", net), ("ipc", ipc), ("uts", uts)) if is_wanted]
+    wanted = [
+        (name, flag)
+        for name, flag, is_wanted in (
+            ("net", CLONE_NEWNET, net),
+            ("ipc", CLONE_NEWIPC, ipc),
+            ("uts", CLONE_NEWUTS, uts),
+        )
+        if is_wanted
+    ]
     failure: list[BaseException] = []
 
-    def work() -> None:
+    def inside() -> None:
         try:
-            _make(directory, wanted, hostname, sysctls or {})
-        except BaseException as e:
+            _enter_new(sum(flag for _, flag in wanted))
+            if uts:
+                socket.sethostname(hostname)
+            if net:
+                _raise_loopback()
+            for name, value in (sysctls or {}).items():
+                _write_sysctl(name, value)
+            for name, _ in wanted:
+                file = directory / name
+                file.touch(mode=0o444)
+                mount.bind(f"/proc/thread-self/ns/{name}", file)
+        except BaseException as e:  # it belongs to the caller, not to the thread
             failure.append(e)
 
-    thread = threading.Thread(target=work, name="namespaces")
+    thread = threading.Thread(target=inside, name="unshare", daemon=True)
     thread.start()
     thread.join()
     if failure:
@@ -58,29 +78,43 @@ def pin_pod_namespaces(
 
 
 def unpin(directory: Path) -> None:
-    """Let the namespaces go; files that are not there are fine."""
-    for name in _FLAGS:
-        unmount(directory / name)
+    """The namespaces are let go of; they end when the last process has left them. May be repeated."""
+    for name in ("net", "ipc", "uts"):
+        mount.unmount(directory / name)
+        with suppress(FileNotFoundError):
+            (directory / name).unlink()
 
 
-def _make(directory: Path, wanted: list[str], hostname: str, sysctls: Mapping[str, str]) -> None:
-    flags = sum(_FLAGS[name] for name in wanted)
+def _enter_new(flags: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(flags) != 0:
+    if libc.unshare(ctypes.c_int(flags)) != 0:
         number = ctypes.get_errno()
-        raise OSError(number, f"cannot make new namespaces ({', '.join(wanted)}): {os.strerror(number)}")
-    if "uts" in wanted:
-        socket.sethostname(hostname)
-    if "net" in wanted:
-        _bring_loopback_up()
-    for name, value in sysctls.items():
-        Path("/proc/sys", *name.replace("/", ".").split(".")).write_text(value)
-    for name in wanted:
-        target = directory / name
-        target.touch(mode=0o600, exist_ok=True)
-        bind(f"/proc/thread-self/ns/{name}", target)
+        raise OSError(number, f"cannot make namespaces: {os.strerror(number)}")
 
 
-def _bring_loopback_up() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as door:
-        fcntl.ioctl(door, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", _IFF_UP_AND_RUNNING))
+def _raise_loopback() -> None:
+    """Source: Linux, man 7 netdevice."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        request = struct.pack(_IFREQ, b"lo", 0)
+        _, flags = struct.unpack(_IFREQ, fcntl.ioctl(sock, _SIOCGIFFLAGS, request))
+        fcntl.ioctl(sock, _SIOCSIFFLAGS, struct.pack(_IFREQ, b"lo", flags | _IFF_UP))
+
+
+def _write_sysctl(name: str, value: str) -> None:
+    """Write one sysctl; /proc/sys shows the namespaces of the thread that looks.
+
+    Slashes and dots are two ways to write the same name, and a name with a slash may hold dots (eth0.1).
+    """
+    path = name if "/" in name else name.replace(".", "/")
+    if ".." in path.split("/") or path.startswith("/"):
+        raise HostLacks(f"no sysctl {name}")
+    try:
+        fd = os.open(f"/proc/sys/{path}", os.O_WRONLY | os.O_CLOEXEC)
+    except FileNotFoundError as e:
+        raise HostLacks(f"no sysctl {name} in a pod of this kernel") from e
+    try:
+        os.write(fd, value.encode())
+    except OSError as e:
+        raise OSError(e.errno, f"cannot write {value!r}: {e.strerror}", f"/proc/sys/{path}") from e
+    finally:
+        os.close(fd)

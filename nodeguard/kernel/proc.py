@@ -1,108 +1,127 @@
-"""Facts about this host, read from /proc and /sys.
-
-Source: proc(5), capabilities(7), Linux Documentation/admin-guide/mm/hugetlbpage.rst.
-"""
+"""Facts about the machine, from /proc and /sys. Unknown is None, never zero."""
 
 from __future__ import annotations
 
 import os
-import platform
+import re
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 
+from nodeguard.errors import HostLacks
 from nodeguard.model.node import NodeCapacity
 
-CAP_SYS_RESOURCE = 24
-CAP_SYS_ADMIN = 21
-_HUGEPAGES = Path("/sys/kernel/mm/hugepages")
-_PRESSURE = Path("/proc/pressure")
+PROC, SYS = Path("/proc"), Path("/sys")
+
+_CAPABILITIES = (
+    *("CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP"),
+    *("LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER"),
+    *("SYS_MODULE", "SYS_RAWIO", "SYS_CHROOT", "SYS_PTRACE", "SYS_PACCT", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE"),
+    *("SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "MKNOD", "LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP"),
+    *("MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF"),
+    "CHECKPOINT_RESTORE",
+)
+"""By number. Source: Linux, include/uapi/linux/capability.h."""
+
+_MEMINFO_LINE = re.compile(r"^([A-Za-z0-9_()]+):\s+([0-9]+)(?: kB)?$", re.MULTILINE)
+_HUGEPAGES_NAME = re.compile(r"hugepages-([0-9]+)kB")
 
 
-@cache
-def boot_id() -> str:
-    """A word that is another one after every start of the kernel."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+def read_capacity(proc: Path = PROC, sys: Path = SYS) -> NodeCapacity:
+    """What the machine has.
 
+    Source: kubelet, pkg/kubelet/cadvisor (MachineInfo); cpus are those this process may use.
 
-def kernel_release() -> str:
-    """Such as ``6.1.0-18-amd64``."""
-    return platform.release()
-
-
-def read_meminfo(text: str | None = None) -> dict[str, int]:
-    """/proc/meminfo in bytes; the counts of huge pages as they are."""
-    found = {}
-    for line in (Path("/proc/meminfo").read_text() if text is None else text).splitlines():
-        name, _, value = line.partition(":")
-        words = value.split()
-        if words and words[0].isdigit():
-            found[name] = int(words[0]) * (1024 if words[-1] == "kB" else 1)
-    return found
-
-
-def read_capacity() -> NodeCapacity:
-    """What the whole machine has; ``ephemeral_storage_bytes`` is the size of the root file system."""
-    meminfo = read_meminfo()
-    root = os.statvfs("/")
+    Raises:
+        HostLacks: /proc does not tell the memory.
+    """
+    memory = read_meminfo(proc)
+    if "MemTotal" not in memory:
+        raise HostLacks(f"{proc}/meminfo does not tell MemTotal")
+    limits = [_read_int(proc / "sys/kernel" / name) for name in ("pid_max", "threads-max")]
+    known = [limit for limit in limits if limit is not None]
     return NodeCapacity(
-        cpu_millicpu=(os.cpu_count() or 1) * 1000,
-        memory_bytes=meminfo["MemTotal"],
-        swap_bytes=meminfo.get("SwapTotal", 0),
-        pids=min(_read_int("/proc/sys/kernel/pid_max", 32768), _read_int("/proc/sys/kernel/threads-max", 32768)),
-        ephemeral_storage_bytes=root.f_blocks * root.f_frsize,
+        cpu_millicpu=1000 * len(os.sched_getaffinity(0)),
+        memory_bytes=memory["MemTotal"],
+        swap_bytes=memory.get("SwapTotal", 0),
+        **({"pids": min(known)} if known else {}),
         page_size_bytes=os.sysconf("SC_PAGE_SIZE"),
-        hugepages_bytes=read_hugepages(),
+        hugepages_bytes=read_hugepages(sys),
     )
 
 
-def read_hugepages(directory: Path = _HUGEPAGES) -> dict[str, int]:
-    """Every huge page size the host has, such as ``2Mi``, with the bytes reserved for it (0 too)."""
-    found = {}
+def read_meminfo(proc: Path = PROC) -> dict[str, int]:
+    """The lines of /proc/meminfo, in bytes (the few that count pages: as they are)."""
+    text = (proc / "meminfo").read_text()
+    return {
+        match[1]: int(match[2]) * (1024 if match[0].endswith("kB") else 1) for match in _MEMINFO_LINE.finditer(text)
+    }
+
+
+def read_hugepages(sys: Path = SYS) -> dict[str, int]:
+    """Total bytes for every size of huge pages the kernel knows, by a name such as ``2Mi``; smallest first."""
+    found = []
     with suppress(FileNotFoundError):
-        for entry in sorted(directory.iterdir()):
-            size_kib = int(entry.name.removeprefix("hugepages-").removesuffix("kB"))
-            found[page_size_name(size_kib)] = size_kib * 1024 * _read_int(str(entry / "nr_hugepages"), 0)
-    return found
+        for directory in (sys / "kernel/mm/hugepages").iterdir():
+            match = _HUGEPAGES_NAME.fullmatch(directory.name)
+            pages = _read_int(directory / "nr_hugepages")
+            if match is not None and pages is not None:
+                found.append((int(match[1]), pages))
+    return {_size_name(kib): kib * 1024 * pages for kib, pages in sorted(found)}
 
 
-def page_size_name(size_kib: int) -> str:
-    """Kubernetes' word for a page size: 2048 → ``2Mi``."""
-    for unit in ("Ki", "Mi"):
-        if size_kib < 1024 or size_kib % 1024:
-            return f"{size_kib}{unit}"
-        size_kib //= 1024
-    return f"{size_kib}Gi"
+def boot_id(proc: Path = PROC) -> str:
+    """Another one after each boot."""
+    return (proc / "sys/kernel/random/boot_id").read_text().strip()
 
 
-def effective_capabilities(status: str | None = None) -> int:
-    """The capability bits this process may use now."""
-    for line in (Path("/proc/self/status").read_text() if status is None else status).splitlines():
-        if line.startswith("CapEff:"):
-            return int(line.split()[1], 16)
-    return 0
+def uptime_seconds(proc: Path = PROC) -> float:
+    """Since boot, time asleep included."""
+    return float((proc / "uptime").read_text().split()[0])
 
 
-def has_capability(bit: int) -> bool:
-    """Whether this process has the capability with this number."""
-    return bool(effective_capabilities() >> bit & 1)
+def kernel_release() -> str:
+    """As ``uname -r`` says it."""
+    return os.uname().release
 
 
-def can_lower_oom_score() -> bool:
-    """Whether a negative oom_score_adj can be set: it takes CAP_SYS_RESOURCE."""
-    return has_capability(CAP_SYS_RESOURCE)
+def effective_capabilities(proc: Path = PROC) -> frozenset[str]:
+    """The capabilities in force, such as ``CAP_SYS_ADMIN``. A granted one may still be of no use in a guarded VM."""
+    match = re.search(r"^CapEff:\s*([0-9a-f]+)$", (proc / "self/status").read_text(), re.MULTILINE)
+    bits = int(match[1], 16) if match is not None else 0
+    return frozenset(f"CAP_{name}" for number, name in enumerate(_CAPABILITIES) if bits >> number & 1)
 
 
-def has_pressure() -> bool:
-    """Whether the kernel measures pressure stalls (PSI); the files may exist and still refuse when it is off."""
+def can_lower_oom_score(proc: Path = PROC) -> bool:
+    """Whether a negative oom_score_adj is accepted; tried on this process, whose score is put back."""
+    path = proc / "self/oom_score_adj"
     try:
-        return bool((_PRESSURE / "memory").read_text())
+        before = path.read_text().strip()
+        path.write_text(str(max(-1000, min(int(before), 0) - 1)))
+    except (OSError, ValueError):
+        return False
+    with suppress(OSError):
+        path.write_text(before)
+    return True
+
+
+def has_pressure(proc: Path = PROC) -> bool:
+    """Whether the kernel measures pressure (PSI): the files stay but cannot be read when it was switched off."""
+    try:
+        return bool((proc / "pressure/memory").read_text())
     except OSError:
         return False
 
 
-def _read_int(path: str, otherwise: int) -> int:
+def _size_name(kib: int) -> str:
+    for unit in ("Ki", "Mi"):
+        if kib % 1024:
+            return f"{kib}{unit}"
+        kib //= 1024
+    return f"{kib}Gi"
+
+
+def _read_int(path: Path) -> int | None:
     try:
-        return int(Path(path).read_text())
+        return int(path.read_text())
     except (OSError, ValueError):
-        return otherwise
+        return None

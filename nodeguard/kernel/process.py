@@ -1,170 +1,238 @@
-"""Processes: who they are beyond a number, signals that cannot hit a stranger, children without a fork of ourselves.
-
-Source: pidfd_open(2), proc_pid_stat(5), posix_spawn(3).
-"""
+"""Processes: told apart for good, signalled through pidfds, started without a copy of this one."""
 
 from __future__ import annotations
 
 import errno
 import os
-import select
 import signal
-import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
-from nodeguard.errors import HostLacks, NotFound
+from nodeguard.errors import HostLacks, NotFound, RuntimeFailed
 
-_START_TIME = 22 - 3
-"""Index of starttime among the fields after the command's name."""
+SIGNAL_EXIT_BASE = 128
+
+_RESET_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
+"""Python ignores the first two, which a child would inherit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessId:
-    """A process that is not mistaken for a later one with the same pid (within one boot)."""
+    """A pid alone is given to somebody else sooner or later; together with the start time it is not.
+
+    The start time counts clock ticks since boot.
+    """
 
     pid: int
     start_time_ticks: int
 
 
-def identify(pid: int) -> ProcessId:
-    """The identity of a running (or zombie) process.
+def identify(pid: int, proc: str = "/proc") -> ProcessId:
+    """The identity of a process that exists, zombies included.
+
+    Raises:
+        NotFound: there is none.
+    """
+    return ProcessId(pid=pid, start_time_ticks=int(_stat_fields(pid, proc)[19]))
+
+
+def state(pid: int, proc: str = "/proc") -> str:
+    """One letter: R running, S sleeping, D uninterruptible, T stopped, Z zombie.
 
     Raises:
         NotFound: there is no such process.
     """
-    try:
-        text = Path(f"/proc/{pid}/stat").read_bytes()
-    except (FileNotFoundError, ProcessLookupError) as e:
-        raise NotFound(f"process {pid} does not exist") from e
-    fields = text[text.rindex(b")") + 2 :].split()
-    return ProcessId(pid=pid, start_time_ticks=int(fields[_START_TIME]))
+    return _stat_fields(pid, proc)[0]
 
 
-def alive(identity: ProcessId) -> bool:
-    """Whether that very process still exists."""
+def alive(process_id: ProcessId) -> bool:
+    """Whether this very process exists and is no zombie."""
     try:
-        return identify(identity.pid) == identity
+        return identify(process_id.pid) == process_id and state(process_id.pid) not in ("Z", "X")
     except NotFound:
         return False
 
 
-def open_pidfd(identity: ProcessId) -> int:
-    """A descriptor that stands for exactly this process and turns readable when it ends.
+def open_pidfd(process_id: ProcessId) -> int:
+    """A pidfd of this very process, readable once it has ended.
 
     Raises:
-        NotFound: the process is gone; its pid may be somebody else's.
+        NotFound: it is gone, whoever has its pid now.
     """
+    fd = _pidfd(process_id.pid)
     try:
-        fd = os.pidfd_open(identity.pid)
-    except ProcessLookupError as e:
-        raise NotFound(f"process {identity.pid} does not exist") from e
-    if not alive(identity):
+        if identify(process_id.pid) != process_id:  # whoever was identified after the pidfd was opened is who it holds
+            raise NotFound(f"process {process_id.pid} is another one by now")
+    except BaseException:
         os.close(fd)
-        raise NotFound(f"process {identity.pid} is another one now")
+        raise
     return fd
 
 
 def signal_pidfd(pidfd: int, signum: int) -> None:
-    """Send a signal; a process that has ended already is fine."""
+    """Send a signal; nothing happens when the process has ended."""
     with suppress(ProcessLookupError):
         signal.pidfd_send_signal(pidfd, signum)
 
 
-def reap(pid: int) -> None:
-    """Collect an ended child; fine when it is not ours or was collected."""
-    with suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
+def kill_if(pid: int, belongs: Callable[[int], bool]) -> bool:
+    """SIGKILL a process if it ``belongs``; asked once the pidfd is open, so that a pid given anew is never hit.
+
+    Process 1 and this process are never signalled.
+    """
+    if pid <= 1 or pid == os.getpid():
+        return False
+    try:
+        fd = _pidfd(pid)
+    except NotFound:
+        return False
+    try:
+        if not belongs(pid):
+            return False
+        signal_pidfd(fd, signal.SIGKILL)
+        return True
+    finally:
+        os.close(fd)
 
 
-def become_subreaper() -> None:
-    """Orphans of our children become our children: a conmon stays ours to wait for, its pid cannot be reused."""
-    import ctypes
+def kill(pid: int, argv: Sequence[str], signum: int) -> bool:
+    """Send a signal to the process if it still has this command line."""
+    if pid <= 1 or pid == os.getpid():
+        return False
+    try:
+        fd = _pidfd(pid)
+    except NotFound:
+        return False
+    try:
+        if _command(pid) != tuple(argv):
+            return False
+        signal_pidfd(fd, signum)
+        return True
+    finally:
+        os.close(fd)
 
-    pr_set_child_subreaper = 36
-    ctypes.CDLL(None).prctl(pr_set_child_subreaper, 1, 0, 0, 0)
+
+def list_commands() -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Pid and command line of every process that has one; kernel threads and zombies have none."""
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            argv = _command(int(name))
+            if argv:
+                yield int(name), argv
+
+
+def reap(process_id: ProcessId | None) -> None:
+    """Take the exit status of an ended child, so that no zombie stays; fine for processes that are not ours."""
+    if process_id is not None:
+        with suppress(ChildProcessError):
+            os.waitpid(process_id.pid, os.WNOHANG)
 
 
 class Child:
-    """A running program; ``pidfd`` turns readable when it has ended."""
+    """A child process; its pidfd is readable once it has ended."""
 
-    def __init__(self, process: subprocess.Popen[bytes], output_fd: int) -> None:
-        self._process, self._output_fd = process, output_fd
-        self.pidfd = os.pidfd_open(process.pid)
+    def __init__(self, pid: int, stdout_fd: int, stderr_fd: int) -> None:
+        self.pid, self._stdout_fd, self._stderr_fd = pid, stdout_fd, stderr_fd
+        self.pidfd = os.pidfd_open(pid)
 
     def finish(self) -> tuple[int, str]:
-        """Wait for the end; exit code (128+n for a signal) and what was written to stderr (the first 64 KiB)."""
-        code = self._process.wait()
-        try:
-            output = os.read(self._output_fd, 65536)
-        except BlockingIOError:
-            output = b""
-        os.close(self._output_fd)
+        """Wait for the end; exit code (128 + n after signal n) and what it wrote to stderr. To be called once."""
+        exit_code, _, stderr = self.finish_with_output()
+        return exit_code, stderr
+
+    def finish_with_output(self) -> tuple[int, str, str]:
+        """As `finish`, with what it wrote to stdout in between."""
+        _, status = os.waitpid(self.pid, 0)
+        code = os.waitstatus_to_exitcode(status)
         os.close(self.pidfd)
-        return (code if code >= 0 else 128 - code), output.decode(errors="replace")
+        stdout, stderr = _take(self._stdout_fd), _take(self._stderr_fd)
+        return (SIGNAL_EXIT_BASE - code if code < 0 else code), stdout, stderr
 
 
-def spawn(argv: Sequence[str]) -> Child:
-    """Start a program in a session of its own, with nothing of ours open but a pipe for its stderr.
+def spawn(argv: Sequence[str], *, env: Mapping[str, str] | None = None, fds: Mapping[int, int] | None = None) -> Child:
+    """Start a program in a process group of its own; the first word is a path or is looked up in PATH.
+
+    posix_spawn shares our memory with the child until exec: there is no copy of a big process to be made or charged,
+    which matters when memory is what is short. stdin is /dev/null; stdout and stderr are memory files, so nobody has
+    to read while it runs. ``fds`` maps numbers in the child to descriptors of ours; others are not inherited.
 
     Raises:
         HostLacks: there is no such program.
+        RuntimeFailed: it cannot be started.
     """
-    read_fd, write_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    stdout, stderr = (os.memfd_create(name, os.MFD_CLOEXEC) for name in ("stdout", "stderr"))
+    actions = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_DUP2, stdout, 1),
+        (os.POSIX_SPAWN_DUP2, stderr, 2),
+        *((os.POSIX_SPAWN_DUP2, ours, theirs) for theirs, ours in (fds or {}).items()),
+    ]
     try:
-        process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=write_fd, start_new_session=True
+        pid = os.posix_spawnp(
+            argv[0],
+            list(argv),
+            dict(os.environ if env is None else env),
+            file_actions=actions,
+            setpgroup=0,  # a Ctrl-C meant for us is ours to act on
+            setsigmask=(),
+            setsigdef=_RESET_SIGNALS,
         )
-    except FileNotFoundError as e:
-        os.close(read_fd)
-        raise HostLacks(f"{argv[0]} is not installed") from e
-    finally:
-        os.close(write_fd)
-    return Child(process, read_fd)
+    except OSError as e:
+        os.close(stdout)
+        os.close(stderr)
+        if e.errno == errno.ENOENT:
+            raise HostLacks(f"no program {argv[0]}") from e
+        raise RuntimeFailed(f"cannot start {argv[0]}: {e.strerror}") from e
+    return Child(pid, stdout, stderr)
 
 
 def run(argv: Sequence[str]) -> tuple[int, str]:
-    """Run a program to its end; exit code and stderr. Not for the loop: it waits."""
+    """Run a program to its end; exit code and stderr, see `spawn`."""
     return spawn(argv).finish()
 
 
-def list_commands() -> Iterator[tuple[int, list[str]]]:
-    """Pid and words of the command line of every process that has one."""
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
-        words = read_command(int(entry))
-        if words:
-            yield int(entry), words
+def capture(argv: Sequence[str]) -> tuple[int, str, str]:
+    """Run a program to its end; exit code, stdout and stderr, see `spawn`."""
+    return spawn(argv).finish_with_output()
 
 
-def read_command(pid: int) -> list[str]:
-    """The words of a process's command line; empty for kernel threads, zombies and the gone."""
+def _take(fd: int) -> str:
+    """All that a memory file holds; it is closed."""
+    with os.fdopen(fd, "rb") as file:
+        file.seek(0)
+        return file.read().decode(errors="replace")
+
+
+def _pidfd(pid: int) -> int:
     try:
-        text = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return []
-    return [word.decode(errors="surrogateescape") for word in text.split(b"\0")[:-1]]
-
-
-def kill_command(pid: int, argv: list[str], wait_seconds: float = 2.0) -> bool:
-    """SIGKILL the process if its command line is still ``argv``, and wait for its end; False when it is still there."""
-    try:
-        pidfd = os.pidfd_open(pid)
+        return os.pidfd_open(pid)
+    except ProcessLookupError as e:
+        raise NotFound(f"process {pid} does not exist") from e
     except OSError as e:
-        if e.errno == errno.ESRCH:
-            return True
+        if e.errno == errno.ENOSYS:
+            raise HostLacks("the kernel has no pidfds (Linux 5.3)") from e
+        if e.errno == errno.EINVAL:  # a thread that is not the first of its process
+            raise NotFound(f"{pid} is no process") from e
         raise
+
+
+def _stat_fields(pid: int, proc: str) -> list[str]:
+    """The fields of /proc/PID/stat from the third (state) on; the second may hold blanks and parentheses.
+
+    Source: Linux, man 5 proc_pid_stat.
+    """
     try:
-        if read_command(pid) != argv:
-            return True
-        signal_pidfd(pidfd, signal.SIGKILL)
-        poller = select.poll()
-        poller.register(pidfd, select.POLLIN)
-        ended = bool(poller.poll(wait_seconds * 1000))
-        reap(pid)
-        return ended
-    finally:
-        os.close(pidfd)
+        with open(f"{proc}/{pid}/stat", "rb") as file:
+            return file.read().decode(errors="replace").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError) as e:
+        raise NotFound(f"process {pid} does not exist") from e
+
+
+def _command(pid: int) -> tuple[str, ...]:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            text = file.read()
+    except OSError:
+        return ()
+    return tuple(os.fsdecode(word) for word in text.removesuffix(b"\0").split(b"\0")) if text else ()
