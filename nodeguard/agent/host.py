@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nodeguard.agent.clock import Clock
 from nodeguard.agent.event import EventSource
+from nodeguard.agent.exits import Exits
 from nodeguard.agent.log import LogLine
 from nodeguard.agent.loop import Loop
 from nodeguard.agent.record import Owner
@@ -35,6 +36,11 @@ class Paths:
     def exit_dir(self) -> Path:
         """conmon writes a container's exit code here, in a file named after the container's id."""
         return self.run_dir / "exits"
+
+    @property
+    def runtime_root(self) -> Path:
+        """The runtime's own state."""
+        return self.run_dir / "runtime"
 
     def pod_run_dir(self, uid: str) -> Path:
         """Record, namespaces, bundles and small files of a pod."""
@@ -75,6 +81,7 @@ class Host:
     paths: Paths
     runtime: Path
     conmon: Path
+    exits: Exits
     starts: Turnstile
     capacity: NodeCapacity
     allocatable: ResourceList

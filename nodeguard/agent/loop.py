@@ -62,6 +62,11 @@ class Loop:
         with suppress(KeyError):
             self._selector.unregister(fd)
 
+    def close_fd(self, fd: int) -> None:
+        """Forget ``fd`` and close it."""
+        self.unwatch(fd)
+        os.close(fd)
+
     def call_at(self, at: float, callback: Callable[[], None]) -> Timer:
         """Call ``callback`` once, at ``at`` (the clock's seconds) or as soon as possible after."""
         timer = Timer(at, callback)

@@ -33,7 +33,7 @@ class PodWorker:
         self._reconciling = False
         self._status: dict[str, Any] = {}
         self._containers = {
-            container.name: ContainerWorker(host, self._sandbox, container, self.reconcile)
+            container.name: ContainerWorker(self._sandbox, container, self.reconcile)
             for container in pod.all_containers
         }
 

@@ -21,6 +21,7 @@ from nodeguard.model.pod import QOSClass
 from nodeguard.policy import limits
 from nodeguard.policy.control import control_files
 from nodeguard.policy.setting import ResourceSettings
+from nodeguard.runtime import rootfs
 
 OWNER_MARK = "root"
 """The mark on the root and tier cgroups; a pod's cgroup carries its uid."""
@@ -94,6 +95,7 @@ class Tree:
             remaining = shares(self._run_dir, self._owner.boot_id)
             if not remaining and not any(pod_dirs(self._run_dir)):
                 self._driver.remove(self._root)
+                rootfs.unmount_host(self._run_dir)
             else:
                 self._weigh(remaining)
 

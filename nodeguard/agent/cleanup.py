@@ -1,0 +1,160 @@
+"""What a killed nodeguard left behind goes: at every start, and with ``nodeguard cleanup``.
+
+Ours is what a record names *and* what carries the mark: a pod's cgroup with the pod's uid on it, processes of conmon
+and the runtime that work on the pod's own bundle directory, mounts and files below the pod's own directories. The
+record of a living owner protects its pod.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from nodeguard.agent.host import Paths
+from nodeguard.agent.record import Record, pod_dirs, read_record, shares
+from nodeguard.agent.tree import OWNER_MARK, locked
+from nodeguard.errors import NodeguardError
+from nodeguard.kernel import process
+from nodeguard.kernel.cgroup.driver import Driver
+from nodeguard.model.pod import QOSClass
+from nodeguard.runtime import rootfs
+from nodeguard.runtime.conmon import runtime_argv
+from nodeguard.runtime.tree import remove_tree
+
+log = logging.getLogger(__name__)
+
+Told = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removals:
+    """How many things went, and how many would not."""
+
+    removed: int
+    failed: int
+
+
+def remove_crashed(driver: Driver, root: str, paths: Paths, boot_id: str, tell: Told = log.info) -> Removals:
+    """Remove every pod whose owner is gone, and the root when nobody is left.
+
+    Each removal is told as a line of text. What cannot be removed now is told and left for the next time.
+    """
+    removed = failed = 0
+    with locked(paths.run_dir):
+        for step in _steps(driver, root, paths, boot_id):
+            try:
+                tell(step())
+                removed += 1
+            except (NodeguardError, OSError) as e:
+                tell(f"not removed: {e}")
+                failed += 1
+    return Removals(removed=removed, failed=failed)
+
+
+def remove_pod(driver: Driver, paths: Paths, record: Record) -> None:
+    """Remove all of one pod; its record goes last, so that a second try knows what to do.
+
+    Raises:
+        NodeguardError, OSError: something could not be removed.
+    """
+    run_dir = paths.pod_run_dir(record.uid)
+    _kill_supervisors(run_dir)
+    if driver.owner(record.cgroup) == record.uid:
+        driver.kill(record.cgroup)
+    for bundle in _bundles(run_dir):
+        _delete_container(record, paths, bundle.name)
+    if driver.owner(record.cgroup) == record.uid:
+        driver.remove(record.cgroup)
+    remove_tree(Path(record.log_dir))
+    remove_tree(Path(record.state_dir))
+    remove_tree(run_dir)
+
+
+def _steps(driver: Driver, root: str, paths: Paths, boot_id: str) -> Iterator[Callable[[], str]]:
+    """Everything there is to remove; made one by one, because each step changes what the next one finds."""
+    for directory in list(pod_dirs(paths.run_dir)):
+        record = read_record(directory)
+        if record is None:
+            yield partial(_remove_unrecorded, directory)
+        elif not record.owner.is_alive(boot_id):
+            yield partial(_remove_recorded, driver, paths, record)
+    for directory in list(pod_dirs(paths.state_dir)):
+        if not paths.pod_run_dir(directory.name).exists():
+            yield partial(_remove_state, directory)
+    for path in _unrecorded_cgroups(driver, root, paths):
+        yield partial(_remove_cgroup, driver, path)
+    if not shares(paths.run_dir, boot_id) and not any(pod_dirs(paths.run_dir)):
+        if driver.owner(root) == OWNER_MARK:
+            yield partial(_remove_cgroup, driver, root)
+        if (paths.run_dir / "host").is_dir():
+            yield partial(_remove_host_root, paths)
+
+
+def _remove_recorded(driver: Driver, paths: Paths, record: Record) -> str:
+    remove_pod(driver, paths, record)
+    return f"pod {record.namespace}/{record.name} ({record.uid}), left by process {record.owner.pid}"
+
+
+def _remove_unrecorded(directory: Path) -> str:
+    """The record is written before anything else is made: without one there is only the directory."""
+    remove_tree(directory)
+    return f"directory {directory} without a record"
+
+
+def _remove_state(directory: Path) -> str:
+    """Volumes and logs of a pod whose record went with /run: the host was restarted."""
+    record = read_record(directory)
+    if record is not None:
+        remove_tree(Path(record.log_dir))
+    remove_tree(directory)
+    return f"volumes {directory}"
+
+
+def _remove_cgroup(driver: Driver, path: str) -> str:
+    driver.remove(path)
+    return f"cgroup {path}"
+
+
+def _remove_host_root(paths: Paths) -> str:
+    rootfs.unmount_host(paths.run_dir)
+    return f"view of the host's root file system below {paths.run_dir}"
+
+
+def _unrecorded_cgroups(driver: Driver, root: str, paths: Paths) -> list[str]:
+    found = []
+    for qos in QOSClass:
+        for name in driver.children(f"{root}/{qos.tier}"):
+            path, uid = f"{root}/{qos.tier}/{name}", name.removeprefix("pod")
+            if name.startswith("pod") and driver.owner(path) == uid and not paths.pod_run_dir(uid).exists():
+                found.append(path)
+    return found
+
+
+def _bundles(run_dir: Path) -> list[Path]:
+    with suppress(FileNotFoundError):
+        return sorted((run_dir / "bundles").iterdir())
+    return []
+
+
+def _delete_container(record: Record, paths: Paths, container_id: str) -> None:
+    """Let the runtime forget a container whose processes are gone; it may never have known it."""
+    exit_code, stderr = process.run(runtime_argv(record.runtime, paths.runtime_root, "delete", container_id))
+    if exit_code and "does not exist" not in stderr:
+        log.warning("container not deleted container=%s error=%s", container_id, stderr.strip())
+        remove_tree(paths.runtime_root / container_id)
+    (paths.exit_dir / container_id).unlink(missing_ok=True)
+
+
+def _kill_supervisors(run_dir: Path) -> None:
+    """conmon, and a runtime in the middle of its work, that hold a bundle below ``run_dir``."""
+    prefix = str(run_dir / "bundles") + "/"
+    for pid, argv in process.list_commands():
+        if Path(argv[0]).name not in ("conmon", "runc", "crun"):
+            continue
+        if any(prefix in word for word in argv[1:]):
+            process.kill(pid, argv, signal.SIGKILL)

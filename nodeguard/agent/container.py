@@ -1,0 +1,332 @@
+"""One container at work: its instances are made, started, signalled, and cleaned up, one after another."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from nodeguard.agent import blueprint
+from nodeguard.agent.log import ContainerLog, LogLine
+from nodeguard.agent.sandbox import Sandbox
+from nodeguard.agent.watch import GROWS
+from nodeguard.errors import CgroupGone, NodeguardError, RuntimeFailed
+from nodeguard.kernel import process
+from nodeguard.model.pod import Container
+from nodeguard.model.status import ContainerStage, ContainerView, Termination
+from nodeguard.policy.backoff import next_backoff_seconds
+from nodeguard.runtime import conmon
+from nodeguard.runtime.conmon import Creation
+
+log = logging.getLogger(__name__)
+
+VANISHED_EXIT_CODE = 137
+TAIL_LINES, TAIL_BYTES = 80, 2048
+"""How much of the log stands in for a termination message (kubelet: MaxContainerTerminationMessageLog…)."""
+
+
+class ContainerWorker:
+    """Owns the instances of one container; ``changed()`` is called after every change of ``view``."""
+
+    def __init__(self, sandbox: Sandbox, container: Container, changed: Callable[[], None]) -> None:
+        self._sandbox, self._host, self._container = sandbox, sandbox.host, container
+        self._changed = changed
+        self.view = ContainerView(name=container.name, kind=container.kind)
+        self._instance: _Instance | None = None
+
+    def create(self) -> None:
+        """Make the next instance."""
+        seen, now = self.view, self._host.clock.now()
+        attempt = seen.attempt + 1 if seen.ended is not None else seen.attempt
+        plan = blueprint.plan(self._sandbox, self._container, attempt)
+        self.view = replace(
+            seen,
+            stage=ContainerStage.CREATING,
+            attempt=attempt,
+            container_id=plan.container_id,
+            pid=None,
+            started_at=None,
+            backoff_seconds=next_backoff_seconds(seen, self._host.settings.max_backoff_seconds),
+            backoff_updated_at=now if seen.ended is not None else None,
+            terminated_at=None,
+            killed_at=None,
+        )
+        self._instance = _Instance(self, plan)
+        self._instance.create()
+
+    def start(self) -> None:
+        """Let the created instance run."""
+        self.view = replace(self.view, stage=ContainerStage.STARTING)
+        self._present.start()
+
+    def terminate(self) -> None:
+        """Send the stop signal to the first process of the instance."""
+        self.view = replace(self.view, terminated_at=self._host.clock.now())
+        self._normal("Killing", f"Stopping container {self._container.name}")
+        self._present.signal_first(self._present.stop_signal)
+
+    def kill(self) -> None:
+        """SIGKILL the whole instance."""
+        if self.view.terminated_at is not None:
+            self._warning("Killing", f"Container {self._container.name} outlived its grace period: SIGKILL")
+        self.view = replace(self.view, killed_at=self._host.clock.now())
+        self._present.kill()
+
+    def remove(self) -> None:
+        """Clean up the instance that has ended."""
+        self.view = replace(self.view, stage=ContainerStage.REMOVING)
+        self._present.remove()
+
+    @property
+    def _present(self) -> _Instance:
+        if self._instance is None:
+            raise RuntimeError(f"container {self._container.name} has no instance")
+        return self._instance
+
+    # What the instance reports.
+
+    def created(self, pid: int) -> None:
+        """The instance is there; its first process waits to be started."""
+        self.view = replace(self.view, stage=ContainerStage.CREATED, pid=pid)
+        self._normal("Created", f"Created container {self._container.name}")
+        self._changed()
+
+    def running(self) -> None:
+        """The first process has been started."""
+        self.view = replace(self.view, stage=ContainerStage.RUNNING, started_at=self._host.clock.now())
+        self._normal("Started", f"Started container {self._container.name}")
+        self._changed()
+
+    def ended(self, exit_code: int, reason: str, message: str) -> None:
+        """The first process has ended, or never came to be."""
+        now = self._host.clock.now()
+        never_ran = self.view.stage in (ContainerStage.CREATING, ContainerStage.CREATED)
+        end = Termination(
+            exit_code=exit_code,
+            reason=reason,
+            message=message,
+            started_at=self.view.started_at or (None if never_ran else now),
+            finished_at=now,
+            container_id=self.view.container_id,
+        )
+        self.view = replace(self.view, stage=ContainerStage.EXITED, ended=end, pid=None)
+        if never_ran and self.view.killed_at is None:
+            self._warning("Failed", f"Error: {message}")
+        self._changed()
+
+    def removed(self) -> None:
+        """Nothing of the instance is left."""
+        self._instance = None
+        self.view = replace(self.view, stage=ContainerStage.ABSENT)
+        self._changed()
+
+    def output(self, line: LogLine) -> None:
+        """The container wrote a line."""
+        self._host.on_log(self._sandbox.pod, self._container.name, line)
+
+    def oom_killed(self, count: int) -> None:
+        """The kernel's OOM killer took processes of the instance."""
+        name = self._container.name
+        self._warning("OOMKilling", f"Memory limit reached: the kernel killed {count} process(es) of container {name}")
+
+    def _normal(self, reason: str, message: str) -> None:
+        self._host.events.normal(self._sandbox.pod.meta, reason, message, self._container.name)
+
+    def _warning(self, reason: str, message: str) -> None:
+        self._host.events.warning(self._sandbox.pod.meta, reason, message, self._container.name)
+
+
+class _Instance:
+    """One life of a container, from its bundle to its exit code."""
+
+    def __init__(self, worker: ContainerWorker, plan: blueprint.Blueprint) -> None:
+        self._worker, self._plan = worker, plan
+        self._host = plan.sandbox.host
+        self._pidfd = -1
+        self._conmon_fd = -1
+        self._over = False
+        self._is_demolished = False
+        self.stop_signal: int = signal.SIGTERM
+        self._log = ContainerLog(
+            plan.log_path,
+            worker.output,
+            max_bytes=self._host.settings.log_max_bytes,
+            max_files=self._host.settings.log_max_files,
+        )
+        self._log_watch = -1
+        self._rotating = False
+
+    def create(self) -> None:
+        self._host.loop.in_thread(lambda: blueprint.build(self._plan), self._built)
+
+    def start(self) -> None:
+        argv = self._plan.runtime_argv("start", self._plan.container_id)
+        self._run(argv, self._started)
+
+    def signal_first(self, signum: int) -> None:
+        if self._pidfd >= 0:
+            process.signal_pidfd(self._pidfd, signum)
+
+    def kill(self) -> None:
+        """In a thread, because it looks until nothing is left."""
+        self._host.loop.in_thread(self._kill_all, self._killed)
+
+    def remove(self) -> None:
+        self._host.loop.in_thread(self._kill_all, self._leftovers_killed)
+
+    # create → conmon → pid
+
+    def _built(self, built: blueprint.Built | None, error: BaseException | None) -> None:
+        if built is None:
+            self._failed(error)
+            return
+        self.stop_signal = built.stop_signal
+        self._log_watch = self._host.watcher.add(self._plan.log_path.parent, GROWS, self._log_grew)
+        self._host.exits.expect(self._plan.container_id, self._exited)
+        self._host.starts.enter(self._spawn_conmon)
+
+    def _spawn_conmon(self) -> None:
+        try:
+            creation = conmon.start_conmon(self._plan.request)
+        except NodeguardError as e:
+            self._host.starts.leave()
+            self._failed(e)
+            return
+        self._host.loop.watch(creation.sync_fd, lambda: self._answered(creation))
+
+    def _answered(self, creation: Creation) -> None:
+        self._host.loop.unwatch(creation.sync_fd)
+        self._host.starts.leave()
+        try:
+            pid = creation.finish()
+            self._pidfd = process.open_pidfd(process.identify(pid))
+            self._host.driver.attach_unified(self._plan.cgroup, pid)
+            self._watch_conmon()
+        except (NodeguardError, OSError) as e:
+            self._failed(e)
+            return
+        self._worker.created(pid)
+
+    def _watch_conmon(self) -> None:
+        """conmon's end without an exit file means that nobody will ever tell the exit code."""
+        pid = int(self._plan.request.conmon_pid_file.read_text())
+        self._conmon_fd = process.open_pidfd(process.identify(pid))
+        self._host.loop.watch(self._conmon_fd, self._conmon_ended)
+
+    def _started(self, exit_code: int, stderr: str) -> None:
+        if self._over:
+            return
+        if exit_code == 0:
+            self._worker.running()
+        else:
+            self._end_with(conmon.start_failure(stderr))
+
+    # the end
+
+    def _conmon_ended(self) -> None:
+        self._host.loop.close_fd(self._conmon_fd)
+        self._conmon_fd = -1
+        code = conmon.read_exit_code(self._host.paths.exit_dir, self._plan.container_id)
+        if code is not None:
+            self._exited(code)
+        elif not self._over:
+            self.kill()
+            self._end(VANISHED_EXIT_CODE, "ContainerStatusUnknown", "conmon ended without telling the exit code")
+        if self._is_demolished:
+            self._finish()
+
+    def _exited(self, exit_code: int) -> None:
+        if self._over:
+            return
+        killed = self._oom_kills()
+        if killed:
+            self._worker.oom_killed(killed)
+        reason = "OOMKilled" if killed else "Completed" if exit_code == 0 else "Error"
+        self._log.read()
+        self._end(exit_code, reason, self._termination_message(exit_code))
+
+    def _end_with(self, failure: RuntimeFailed) -> None:
+        self._end(failure.container_exit_code, failure.reason, str(failure))
+
+    def _end(self, exit_code: int, reason: str, message: str) -> None:
+        self._over = True
+        self._host.exits.forget(self._plan.container_id)
+        self._worker.ended(exit_code, reason, message)
+
+    def _failed(self, error: BaseException | None) -> None:
+        if isinstance(error, RuntimeFailed):
+            self._end_with(error)
+        else:
+            self._end(128, "CreateContainerError", str(error))
+
+    def _oom_kills(self) -> int:
+        try:
+            return self._host.driver.memory_oom_kills(self._plan.cgroup)
+        except CgroupGone:
+            return 0
+
+    def _termination_message(self, exit_code: int) -> str:
+        return blueprint.read_termination_message(self._plan) or (
+            self._log.tail(TAIL_LINES, TAIL_BYTES) if self._plan.falls_back_to_logs and exit_code else ""
+        )
+
+    # clean-up
+
+    def _kill_all(self) -> None:
+        with suppress(CgroupGone):
+            self._host.driver.kill(self._plan.cgroup)
+
+    def _killed(self, _: Any, error: BaseException | None) -> None:
+        if error is not None:
+            log.error("container not killed container=%s error=%s", self._plan.container_id, error)
+
+    def _leftovers_killed(self, result: Any, error: BaseException | None) -> None:
+        self._killed(result, error)
+        self._run(self._plan.runtime_argv("delete", self._plan.container_id), self._deleted)
+
+    def _deleted(self, exit_code: int, stderr: str) -> None:
+        if exit_code and "does not exist" not in stderr:
+            log.error("container not deleted container=%s error=%s", self._plan.container_id, stderr.strip())
+        self._host.loop.in_thread(lambda: blueprint.demolish(self._plan), self._demolished)
+
+    def _demolished(self, _: Any, error: BaseException | None) -> None:
+        if error is not None:
+            log.error("container not cleaned up container=%s error=%s", self._plan.container_id, error)
+        self._is_demolished = True
+        if self._conmon_fd < 0:
+            self._finish()
+
+    def _finish(self) -> None:
+        """conmon has ended, too: now nothing is left."""
+        if self._log_watch >= 0:
+            self._host.watcher.remove(self._log_watch)
+        self._log.close()
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+        self._worker.removed()
+
+    # logs and processes
+
+    def _log_grew(self, name: str) -> None:
+        if name != self._plan.log_path.name:
+            return
+        if self._rotating:
+            self._rotating = False
+            self._log.follow_new()
+        self._log.read()
+        if self._log.wants_rotation():
+            self._log.rotate(self._host.clock.now())
+            self._rotating = conmon.ask_to_reopen_log(self._plan.bundle)
+
+    def _run(self, argv: tuple[str, ...], then: Callable[[int, str], None]) -> None:
+        child = process.spawn(argv)
+
+        def ended() -> None:
+            self._host.loop.unwatch(child.pidfd)
+            then(*child.finish())
+
+        self._host.loop.watch(child.pidfd, ended)

@@ -1,0 +1,221 @@
+"""The node: admits pods, looks after them, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any
+
+from nodeguard.agent import cleanup
+from nodeguard.agent.clock import Clock
+from nodeguard.agent.config import Config
+from nodeguard.agent.event import EventSource, Listener
+from nodeguard.agent.exits import Exits
+from nodeguard.agent.host import Host, HostSettings, LogSink, Paths
+from nodeguard.agent.loop import Loop
+from nodeguard.agent.pod import PodWorker
+from nodeguard.agent.record import Owner, pod_dirs, read_record
+from nodeguard.agent.tree import Tree
+from nodeguard.agent.tree_view import read_tree, render
+from nodeguard.agent.turnstile import Turnstile
+from nodeguard.agent.watch import Watcher
+from nodeguard.errors import Conflict, Rejected
+from nodeguard.kernel import proc
+from nodeguard.kernel.cgroup.detect import detect
+from nodeguard.model.pod import Pod, PriorityClass
+from nodeguard.model.status import Phase
+from nodeguard.policy import priority
+from nodeguard.policy.effective import amount, effective_requests
+from nodeguard.policy.qos import qos_class
+from nodeguard.runtime import image, probe
+
+STARTS_AT_ONCE = 4
+"""Containers being made at the same time: more only compete for the same two or four cores."""
+
+MEMSW = "memory.memsw.limit_in_bytes"
+DEADLINE_EXIT_CODE = 8
+FAILED_EXIT_CODE = 1
+
+
+class Node:
+    """An agent inside this process. A context manager: entering prepares the host, leaving gives all back."""
+
+    def __init__(self, config: Config, *, on_event: Listener, on_log: LogSink) -> None:
+        self._config = config
+        self._on_event, self._on_log = on_event, on_log
+        self.clock = Clock()
+        self.loop = Loop(self.clock)
+        self._workers: list[PodWorker] = []
+        self._running: set[str] = set()
+        self._host: Host | None = None
+        self._started_calls: list[Callable[[], None]] = []
+
+    def __enter__(self) -> Node:
+        self._host = self._open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None and self._running:
+            self.stop_all(grace_seconds=0)
+            self.run_until_gone()
+        if self._host is not None:
+            self._host.tree.close()
+        self.loop.close()
+
+    @property
+    def host(self) -> Host:
+        """The open host."""
+        if self._host is None:
+            raise RuntimeError("the node is not open")
+        return self._host
+
+    def admit(self, pods: Iterable[Pod], classes: Iterable[PriorityClass]) -> None:
+        """Admit all pods or none, then start them.
+
+        Raises:
+            Rejected: a PriorityClass is unknown or does not fit.
+            Conflict: a pod of that name runs already.
+            RuntimeFailed: an image cannot be had.
+        """
+        admitted = [_with_identity(pod) for pod in self._resolve(tuple(pods), tuple(classes))]
+        self._refuse_known_names(admitted)
+        for pod in admitted:
+            for container in pod.all_containers:
+                image.classify(container.image)
+        workers = [PodWorker(self.host, pod, qos_class(pod).qos, self._gone) for pod in admitted]
+        for worker in workers:
+            self.host.tree.add(worker.qos, _requested_millicpu(worker.pod))
+        self.host.tree.weigh()
+        for worker in workers:
+            self._workers.append(worker)
+            self._running.add(worker.pod.meta.uid)
+            node = self.host.settings.node_name
+            self.host.events.normal(
+                worker.pod.meta, "Scheduled", f"Successfully assigned {worker.pod.meta.key} to {node} ({worker.qos})"
+            )
+            worker.reconcile()
+
+    def stop_all(self, grace_seconds: float | None = None) -> None:
+        """Stop every pod; with its own grace period unless another is given."""
+        for worker in self._workers:
+            if not worker.is_gone:
+                grace = worker.pod.termination_grace_period_seconds if grace_seconds is None else grace_seconds
+                worker.stop(float(grace))
+
+    def run_until_gone(self) -> None:
+        """Go on until nothing of any pod is left."""
+        self.loop.run_until(self._all_gone)
+
+    def when_started(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` once, when no pod is Pending any more."""
+        self._started_calls.append(callback)
+
+    def tree_text(self) -> str:
+        """The cgroup tree as it is now, for a person."""
+        tree = read_tree(self.host.driver, self._config.cgroup_root, self.host.paths.run_dir)
+        return "" if tree is None else render(tree)
+
+    def objects(self) -> list[dict[str, Any]]:
+        """The v1 Pod objects with their status, in the order they were admitted."""
+        return [worker.object() for worker in self._workers]
+
+    def exit_code(self) -> int:
+        """What ``run`` ends with: the first failed container's own code, 0 when every pod succeeded."""
+        failed = [worker for worker in self._workers if worker.status().get("phase") != Phase.SUCCEEDED]
+        if not failed:
+            return 0
+        if any(worker.status().get("reason") == "DeadlineExceeded" for worker in failed):
+            return DEADLINE_EXIT_CODE
+        ends = [end for worker in failed for _, end in worker.terminations() if end.exit_code]
+        first = min(ends, key=lambda end: end.finished_at or 0.0, default=None)
+        return FAILED_EXIT_CODE if first is None else first.exit_code
+
+    def _open(self) -> Host:
+        config = self._config
+        paths = Paths(run_dir=config.run_dir, state_dir=config.state_dir, log_dir=config.log_dir)
+        driver = detect()
+        for directory in (paths.run_dir, paths.exit_dir, paths.run_dir / "pods", paths.state_dir):
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        owner = Owner.current()
+        cleanup.remove_crashed(driver, config.cgroup_root, paths, owner.boot_id)
+        resources = config.resource_settings(
+            cgroup_version=driver.version,
+            has_swap_controller=driver.has("memory", "memory.swap.max" if driver.version == 2 else MEMSW),
+        )
+        node_capacity = config.node_capacity(proc.read_capacity())
+        tree = Tree(driver, config.cgroup_root, paths.run_dir, owner=owner, capacity=node_capacity, settings=resources)
+        tools = probe.find(driver.mode, paths.run_dir)
+        tree.open()
+        watcher = Watcher(self.loop)
+        return Host(
+            clock=self.clock,
+            loop=self.loop,
+            watcher=watcher,
+            events=EventSource(self.clock, self._on_event),
+            on_log=self._on_log,
+            driver=driver,
+            tree=tree,
+            owner=owner,
+            paths=paths,
+            exits=Exits(watcher, paths.exit_dir),
+            runtime=tools.runtime,
+            conmon=tools.conmon,
+            starts=Turnstile(STARTS_AT_ONCE),
+            capacity=node_capacity,
+            allocatable=config.allocatable(node_capacity),
+            resources=resources,
+            settings=HostSettings(
+                node_name=os.uname().nodename,
+                max_backoff_seconds=config.max_backoff_seconds,
+                log_max_bytes=config.container_log_max_bytes,
+                log_max_files=config.container_log_max_files,
+                can_lower_oom_score=proc.can_lower_oom_score(),
+            ),
+        )
+
+    def _resolve(self, pods: tuple[Pod, ...], classes: tuple[PriorityClass, ...]) -> list[Pod]:
+        resolved, refusals = [], []
+        for pod in pods:
+            result = priority.resolve(pod, classes)
+            refusals += [f"pod {pod.meta.key}: {fault}" for fault in result.errors]
+            resolved.append(result.pod)
+        if refusals:
+            raise Rejected("\n".join(refusals))
+        return resolved
+
+    def _refuse_known_names(self, pods: list[Pod]) -> None:
+        records = (read_record(directory) for directory in pod_dirs(self.host.paths.run_dir))
+        taken = {f"{record.namespace}/{record.name}": record for record in records if record is not None}
+        for pod in pods:
+            if pod.meta.key in taken:
+                raise Conflict(
+                    f"pod {pod.meta.key} runs already (process {taken[pod.meta.key].owner.pid}); stop it first"
+                )
+
+    def _gone(self, worker: PodWorker) -> None:
+        self._running.discard(worker.pod.meta.uid)
+        self.host.tree.discount(worker.qos, _requested_millicpu(worker.pod))
+
+    def _all_gone(self) -> bool:
+        if self._started_calls and all(w.status().get("phase") != Phase.PENDING for w in self._workers):
+            calls, self._started_calls = self._started_calls, []
+            for call in calls:
+                call()
+        return not self._running
+
+
+def _requested_millicpu(pod: Pod) -> int:
+    return amount(effective_requests(pod), "cpu").milli_value()
+
+
+def _with_identity(pod: Pod) -> Pod:
+    """The pod with a uid of its own and, for ``generateName``, a name. A uid in the manifest is not trusted."""
+    from dataclasses import replace
+
+    uid = str(uuid.uuid4())
+    name = pod.meta.name or f"{pod.meta.generate_name}{uid[:5]}"
+    return replace(pod, meta=replace(pod.meta, uid=uid, name=name))

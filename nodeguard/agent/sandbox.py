@@ -1,0 +1,153 @@
+"""What the containers of one pod share: record, cgroup, namespaces, volumes, small files.
+
+``prepare`` and ``remove`` run in a worker thread; both may be repeated.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from nodeguard.agent.host import Host
+from nodeguard.agent.record import Record
+from nodeguard.kernel import mount, namespace
+from nodeguard.model.pod import EmptyDir, Pod, QOSClass
+from nodeguard.policy import effective, limits
+from nodeguard.policy.control import control_files
+from nodeguard.policy.env import NodeFacts, downward_files
+from nodeguard.runtime import volume
+from nodeguard.runtime.tree import remove_tree
+
+SHM_BYTES = 64 * 1024 * 1024
+"""/dev/shm of a pod, as container runtimes have it."""
+
+HOSTNAME_BYTES = 63
+
+
+class Sandbox:
+    """See the module. Paths are fixed from the start; the files are there once ``prepare`` has run."""
+
+    def __init__(self, host: Host, pod: Pod, qos: QOSClass) -> None:
+        self.host, self.pod, self.qos = host, pod, qos
+        meta = pod.meta
+        self.uid = meta.uid
+        self.run_dir = host.paths.pod_run_dir(meta.uid)
+        self.state_dir = host.paths.pod_state_dir(meta.uid)
+        self.log_dir = host.paths.pod_log_dir(meta.namespace, meta.name, meta.uid)
+        self.cgroup = host.tree.pod(qos, meta.uid)
+        self.hostname = os.uname().nodename if pod.host_network else (pod.hostname or meta.name)[:HOSTNAME_BYTES]
+        self.volumes: Mapping[str, Path] = {}
+        self.facts = NodeFacts(node_name=host.settings.node_name, allocatable=host.allocatable)
+
+    @property
+    def namespaces(self) -> dict[str, Path]:
+        """Pinned namespaces that all containers join: OCI type to file. What the pod shares with the host is absent."""
+        pinned = {}
+        if not self.pod.host_network:
+            pinned["network"] = self.run_dir / "ns" / "net"
+            pinned["uts"] = self.run_dir / "ns" / "uts"
+        if not self.pod.host_ipc:
+            pinned["ipc"] = self.run_dir / "ns" / "ipc"
+        return pinned
+
+    def file(self, name: str) -> Path:
+        """A small file every container of the pod sees: ``hosts``, ``hostname`` or ``resolv.conf``."""
+        return self.run_dir / "etc" / name
+
+    @property
+    def shm(self) -> Path:
+        """The pod's /dev/shm."""
+        return self.run_dir / "shm"
+
+    def prepare(self) -> None:
+        """Make everything; the record comes first, so that nothing can be left without one."""
+        host, meta = self.host, self.pod.meta
+        record = Record(
+            uid=meta.uid,
+            namespace=meta.namespace,
+            name=meta.name,
+            owner=host.owner,
+            cgroup=self.cgroup,
+            log_dir=str(self.log_dir),
+            state_dir=str(self.state_dir),
+            runtime=str(host.runtime),
+        )
+        with host.tree.locked():
+            record.write(self.run_dir)
+            record.write(self.state_dir)  # /run may be empty after a restart of the host, this is not
+        self.log_dir.mkdir(parents=True, mode=0o755)
+        self._make_cgroup()
+        self._pin_namespaces()
+        self._write_files()
+        self.volumes = volume.prepare(
+            self.pod,
+            self.state_dir,
+            memory_bound_bytes=self._memory_volume_bound(),
+            downward=lambda source: downward_files(self.pod, source, self.facts),
+        )
+
+    def remove(self) -> None:
+        """Remove everything; the record goes last."""
+        self.host.driver.remove(self.cgroup)
+        remove_tree(self.log_dir)
+        remove_tree(self.state_dir)
+        remove_tree(self.run_dir)
+
+    def _make_cgroup(self) -> None:
+        host = self.host
+        host.driver.create(self.cgroup, self.uid)
+        values = limits.pod_limits(self.pod, self.qos, host.capacity, host.resources)
+        files = control_files(values, host.driver.version)
+        host.driver.write(self.cgroup, [file for file in files if host.driver.has(file.controller, file.file)])
+
+    def _pin_namespaces(self) -> None:
+        directory = self.run_dir / "ns"
+        directory.mkdir(mode=0o700)
+        wanted = self.namespaces
+        if wanted:
+            namespace.pin_pod_namespaces(
+                directory,
+                hostname=self.hostname,
+                net="network" in wanted,
+                uts="uts" in wanted,
+                ipc="ipc" in wanted,
+                sysctls=dict(self.pod.sysctls),
+            )
+
+    def _write_files(self) -> None:
+        (self.run_dir / "etc").mkdir(mode=0o755)
+        self.file("hostname").write_text(self.hostname + "\n")
+        self.file("hosts").write_text(self._hosts())
+        resolv = ""
+        with suppress(OSError):
+            resolv = Path("/etc/resolv.conf").read_text()
+        self.file("resolv.conf").write_text(resolv)
+        self.shm.mkdir(mode=0o1777)
+        if self.pod.host_ipc:
+            mount.bind("/dev/shm", self.shm)
+        else:
+            mount.mount("shm", self.shm, "tmpfs", mount.MS_NOSUID | mount.MS_NODEV | mount.MS_NOEXEC,
+                        f"mode=1777,size={SHM_BYTES}")  # fmt: skip
+
+    def _hosts(self) -> str:
+        if self.pod.host_network:
+            text = Path("/etc/hosts").read_text()
+        else:
+            text = (
+                "# The pod has loopback only.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
+                f"127.0.0.1\t{self.hostname}\n"
+            )
+        return text + "".join(f"{alias.ip}\t{' '.join(alias.hostnames)}\n" for alias in self.pod.host_aliases)
+
+    def _memory_volume_bound(self) -> int | None:
+        """How large a memory volume may get: the pod's memory limit where every container has one.
+
+        Source: kubelet, pkg/volume/emptydir (SizeMemoryBackedVolumes).
+        """
+        if not any(isinstance(v.source, EmptyDir) and v.source.medium == "Memory" for v in self.pod.volumes):
+            return None
+        if not effective.declares_limit(self.pod, "memory"):
+            return None
+        return effective.effective_limits(self.pod)["memory"].value()

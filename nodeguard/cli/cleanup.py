@@ -1,0 +1,32 @@
+"""``nodeguard cleanup``: remove what a crash left (also done at every start)."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from nodeguard.errors import NodeguardError, PermissionDenied
+
+
+@click.command(short_help="Remove what a killed nodeguard left behind.")
+def cleanup() -> None:
+    """Remove pods whose nodeguard process is gone: processes, cgroups, mounts, volumes, logs.
+
+    Pods of a nodeguard that still runs are left alone. Run again if something could not be removed (exit code 1).
+    """
+    if os.geteuid() != 0:
+        raise PermissionDenied("nodeguard cleanup needs root: it removes cgroups and mounts (try sudo)")
+    from nodeguard.agent.cleanup import remove_crashed
+    from nodeguard.agent.config import load
+    from nodeguard.agent.host import Paths
+    from nodeguard.kernel import proc
+    from nodeguard.kernel.cgroup.detect import detect
+
+    config = load({})
+    paths = Paths(run_dir=config.run_dir, state_dir=config.state_dir, log_dir=config.log_dir)
+    result = remove_crashed(detect(), config.cgroup_root, paths, proc.boot_id(), tell=lambda line: click.echo(line))
+    if result.failed:
+        raise NodeguardError(f"{result.failed} of {result.failed + result.removed} could not be removed")
+    if not result.removed:
+        click.echo("nothing to remove", err=True)
