@@ -50,7 +50,7 @@ class ImageKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRef:
-    """An image that can be had; ``tag`` chooses one of several in a layout or archive. ARCHIVE is not looked into yet."""
+    """An image that can be had; ``tag`` chooses one of several. An ARCHIVE has not been looked into yet."""
 
     kind: ImageKind
     path: Path = Path("/")

@@ -19,10 +19,10 @@ from nodeguard.runtime.bundle import Mount
 from nodeguard.runtime.mountinfo import MountEntry, read_mountinfo
 
 _DISK_FILE_SYSTEMS = frozenset(
-    """
-    ext2 ext3 ext4 xfs btrfs f2fs zfs bcachefs jfs reiserfs erofs squashfs vfat exfat ntfs3 iso9660
-    nfs nfs4 cifs ceph virtiofs 9p fuseblk
-    """.split()
+    (
+        *("ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "bcachefs", "jfs", "reiserfs", "erofs", "squashfs"),
+        *("vfat", "exfat", "ntfs3", "iso9660", "fuseblk", "nfs", "nfs4", "cifs", "ceph", "virtiofs", "9p"),
+    )
 )
 _PRIVATE_TO_THE_HOST = ("/proc", "/sys", "/dev", "/run", "/boot/efi")
 
