@@ -9,9 +9,8 @@ from typing import Any
 
 import click
 
-from nodeguard.cli import manifest
-from nodeguard.cli.color import Color, paint, wants_color
-from nodeguard.cli.printer import format_table, output_option, print_object
+from nodeguard.cli import color, manifest
+from nodeguard.cli.printer import output_option, print_object
 from nodeguard.errors import InvalidInput, UsageError
 from nodeguard.model.decode import Manifests, decode
 from nodeguard.model.document import Document
@@ -20,7 +19,14 @@ from nodeguard.model.node import NodeCapacity
 from nodeguard.model.pod import Pod
 from nodeguard.model.quantity import Quantity
 from nodeguard.model.wire import to_wire
-from nodeguard.policy.explain import CgroupExplanation, ContainerExplanation, Explanation, ExplanationList, explain_pod
+from nodeguard.policy.explain import (
+    CgroupExplanation,
+    ContainerExplanation,
+    Explanation,
+    ExplanationList,
+    FileExplanation,
+    explain_pod,
+)
 from nodeguard.policy.priority import resolve
 from nodeguard.policy.setting import (
     DEFAULT_FEATURES,
@@ -32,7 +38,7 @@ from nodeguard.policy.setting import (
 )
 
 
-class QuantityType(click.ParamType):
+class QuantityType(click.ParamType[Quantity]):
     """An option's value in Kubernetes' notation, ``512Mi`` or ``500m``."""
 
     name = "quantity"
@@ -48,7 +54,7 @@ class QuantityType(click.ParamType):
         return quantity
 
 
-class PeriodType(click.ParamType):
+class PeriodType(click.ParamType[int]):
     """An option's value as a Go duration, ``100ms``; microseconds come back."""
 
     name = "duration"
@@ -93,7 +99,9 @@ PERIOD = PeriodType()
 )
 @click.option("--pod-pids-limit", type=int, default=-1, metavar="N", help="Processes a pod may have; -1: unlimited.")
 @click.option("--no-cpu-cfs-quota", is_flag=True, help="CPU limits become no quota.")
-@click.option("--cpu-cfs-quota-period", type=PERIOD, default=100_000, show_default="100ms", help="Period of CPU quotas.")
+@click.option(
+    "--cpu-cfs-quota-period", type=PERIOD, default=100_000, show_default="100ms", help="Period of CPU quotas."
+)
 @click.option("--single-process-oom-kill", is_flag=True, help="An OOM kills one process, not the whole container.")
 @click.option("--systemd", is_flag=True, help="Names and quotas as the systemd cgroup driver makes them.")
 @click.option(
@@ -107,16 +115,14 @@ def explain(files: tuple[str, ...], output: str, **options: Any) -> None:
     settings = read_settings(options)
     documents = manifest.read_documents(files)
     found = decode(documents)
-    faults = [finding for finding in found.findings if finding.severity is Severity.ERROR]
-    if faults:
-        raise InvalidInput(faults)
+    if found.errors:
+        raise InvalidInput(found.errors)
     if not found.pods:
         raise InvalidInput([_no_pod(files)])
 
     node = read_node(options)
     items = []
-    for pod, findings in _with_findings(documents, found):
-        warnings = [f"{finding.path}: {finding.message}" if finding.path else finding.message for finding in findings]
+    for pod, warnings in _with_warnings(documents, found):
         resolution = resolve(pod, found.priority_classes)
         warnings += [
             f"{error}; a cluster without that PriorityClass would refuse the pod" for error in resolution.errors
@@ -155,9 +161,9 @@ def read_settings(options: dict[str, Any]) -> ResourceSettings:
 
 def read_node(options: dict[str, Any]) -> NodeCapacity:
     """This host's resources, with those of the options in their place."""
-    from nodeguard.kernel.proc import node_capacity
+    from nodeguard.kernel.proc import read_capacity
 
-    node = node_capacity()
+    node = read_capacity()
     memory, cpu, swap = options["node_memory"], options["node_cpu"], options["node_swap"]
     return replace(
         node,
@@ -183,54 +189,69 @@ def _no_pod(files: Sequence[str]) -> Finding:
     return Finding(severity=Severity.ERROR, source=", ".join(files), line=0, path="", message="no Pod in the input")
 
 
-def _with_findings(documents: Sequence[Document], found: Manifests) -> Iterator[tuple[Pod, list[Finding]]]:
-    """Each pod with what was found in its own manifest."""
-    if len(found.pods) == 1:
-        yield found.pods[0], list(found.findings)
-        return
-    pods = iter(found.pods)
+def _with_warnings(documents: Sequence[Document], found: Manifests) -> Iterator[tuple[Pod, list[str]]]:
+    """Each pod with what was found in its own manifest, paths starting at the pod."""
     for document in documents:
-        alone = decode([document])
-        for number, _ in enumerate(alone.pods):
-            of_others = [f"items[{other}]" for other in range(len(alone.pods)) if other != number]
-            own = [f for f in alone.findings if not f.path.startswith(tuple(f"{item}." for item in of_others))]
-            yield next(pods), own
+        alone = found if len(documents) == 1 else decode([document])
+        prefixes = _pod_prefixes(document.value)
+        for pod, prefix in zip(alone.pods, prefixes, strict=True):
+            own = [finding for finding in alone.findings if finding.path.startswith(prefix)]
+            yield pod, [f"{finding.path.removeprefix(prefix)}: {finding.message}" for finding in own]
+
+
+def _pod_prefixes(value: Any, prefix: str = "") -> list[str]:
+    """Where in a document its pods stand: ``""``, or ``items[1].`` for those of a list."""
+    kind = value.get("kind")
+    if kind == "Pod":
+        return [prefix]
+    items = ({"kind": kind.removesuffix("List"), **item} for item in value.get("items") or ())
+    places = (_pod_prefixes(item, f"{prefix}items[{number}].") for number, item in enumerate(items))
+    return [place for found in places for place in found]
 
 
 def _text(result: ExplanationList) -> str:
-    colored = wants_color(sys.stdout)
-    return "\n".join(_pod_text(item, colored) for item in result.items)
+    painted = color.enabled(sys.stdout)
+    return "\n".join("\n".join(_pod_lines(item, painted)) + "\n" for item in result.items)
 
 
-def _pod_text(item: Explanation, colored: bool) -> str:
-    name = paint(f"pod {item.pod.namespace}/{item.pod.name}", Color.BOLD, enabled=colored)
-    lines = [f"{name}: {item.qos_class} ({item.qos_reason})"]
+def _pod_lines(item: Explanation, painted: bool) -> Iterator[str]:
+    name = color.paint(f"pod {item.pod.namespace}/{item.pod.name}", color.Color.CYAN, painted)
+    yield f"{name}: {item.qos_class}: {item.qos_reason}"
+    yield f"  priority {item.priority}" + (", critical" if item.critical else "")
     for word, resources in (("requests", item.effective.requests), ("limits", item.effective.limits)):
-        lines.append(f"  effective {word}: " + (", ".join(f"{k} {v}" for k, v in resources.items()) or "none"))
-    lines.append(f"  priority: {item.priority}" + (", critical" if item.critical else ""))
-    lines += [f"  warning: {warning}" for warning in item.warnings]
+        yield f"  effective {word}: " + (", ".join(f"{k} {v}" for k, v in resources.items()) or "none")
+    for warning in item.warnings:
+        yield "  " + color.paint(f"warning: {warning}", color.Color.YELLOW, painted)
     for cgroup in item.cgroups:
-        lines += ["", "  " + paint(cgroup.path, Color.CYAN, enabled=colored)]
-        lines += [f"    {line}" for line in _cgroup_text(cgroup).splitlines()]
-    return "\n".join(lines) + "\n"
+        yield ""
+        yield "  " + color.paint(cgroup.path, color.Color.CYAN, painted)
+        rows = _rows(cgroup)
+        widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+        for file, value, twin, formula, origin in rows:
+            yield f"    {file.ljust(widths[0])}  {value.ljust(widths[1])}  {twin}".rstrip()
+            yield f"      {formula}"
+            yield f"      from {origin}"
 
 
-def _cgroup_text(cgroup: CgroupExplanation) -> str:
-    rows = []
-    subjects = dict.fromkeys((file.subject, _page_size(file.file)) for file in cgroup.files)
-    for subject, size in subjects:
-        files = [f for f in cgroup.files if f.subject == subject and _page_size(f.file) == size]
-        twins = [f"{f.file} {f.value}" for f in files if f.version == 1]
-        main = next((f for f in files if f.version == 2), None)
-        if main is None:
-            rows.append(("-", "-", "; ".join(twins), files[-1].formula, files[-1].from_))
-        else:
-            rows.append((main.file, main.value, "; ".join(twins) or "-", main.formula, main.from_))
+_Row = tuple[str, str, str, str, str]
+
+
+def _rows(cgroup: CgroupExplanation) -> list[_Row]:
+    """File, value, twins on cgroup v1, formula, field."""
+    rows: list[_Row] = []
+    for key in dict.fromkeys(map(_twin_key, cgroup.files)):
+        files = [file for file in cgroup.files if _twin_key(file) == key]
+        shown = next((file for file in files if file.version == 2), files[0])
+        twins = ", ".join(f"{file.file} {file.value}" for file in files if file.version == 1)
+        rows.append((shown.file, shown.value, f"v1: {twins}" if twins else "not on v1", shown.formula, shown.from_))
     if isinstance(cgroup, ContainerExplanation):
         score = str(cgroup.oom_score_adj)
-        rows.append(("oom_score_adj", score, "the same", cgroup.oom_score_adj_formula, cgroup.oom_score_adj_from))
-    return format_table(("FILE", "VALUE", "CGROUP V1", "FORMULA", "FROM"), rows)
+        rows.append(
+            ("oom_score_adj", score, "of each process", cgroup.oom_score_adj_formula, cgroup.oom_score_adj_from)
+        )
+    return rows
 
 
-def _page_size(file: str) -> str:
-    return file.split(".")[1] if file.startswith("hugetlb.") else ""
+def _twin_key(file: FileExplanation) -> tuple[str, str]:
+    """What twins have in common: the subject, and for huge pages the size."""
+    return file.subject, file.file.split(".")[1] if file.file.startswith("hugetlb.") else ""

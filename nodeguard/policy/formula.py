@@ -45,7 +45,7 @@ def pod_reasons(pod: Pod, qos: QOSClass, values: CgroupLimits, settings: Resourc
     requests, limits = _Sum(pod, "requests"), _Sum(pod, "limits")
     cpu = requests.origin("cpu")
     if qos is QOSClass.BEST_EFFORT:
-        shares = f"BestEffort: the minimum, {MIN_SHARES} shares"
+        cpu, shares = "status.qosClass", f"BestEffort: the minimum, {MIN_SHARES} shares"
     else:
         shares = f"{requests.text('cpu')}: {_shares(requests.total('cpu').milli_value())}"
     memory = Reason(f"{limits.text('memory')}{_in_bytes(limits.total('memory'))}", limits.origin("memory"))

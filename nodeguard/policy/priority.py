@@ -6,18 +6,15 @@ pkg/kubelet/types/pod_update.go.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from nodeguard.model.meta import ObjectMeta
 from nodeguard.model.pod import Pod, PriorityClass
 
-HIGHEST_USER_PRIORITY = 1_000_000_000
-LOWEST_PRIORITY = -(2**31)
 CRITICAL_PRIORITY = 2_000_000_000
 NODE_CRITICAL = "system-node-critical"
 PREEMPT_LOWER_PRIORITY = "PreemptLowerPriority"
-NEVER = "Never"
 
 SYSTEM_CLASSES = (
     PriorityClass(meta=ObjectMeta(name="system-cluster-critical", namespace=""), value=CRITICAL_PRIORITY),
@@ -27,7 +24,6 @@ SYSTEM_CLASSES = (
 
 _CONFIG_SOURCE = "kubernetes.io/config.source"
 _CONFIG_MIRROR = "kubernetes.io/config.mirror"
-_SYSTEM_PREFIX = "system-"
 
 
 def is_critical(pod: Pod) -> bool:
@@ -84,54 +80,13 @@ def resolve(pod: Pod, classes: Iterable[PriorityClass]) -> Resolution:
     priority = chosen.value if chosen else 0
     policy = chosen.preemption_policy if chosen else PREEMPT_LOWER_PRIORITY
 
-    origin = f"PriorityClass {name!r}" if chosen else "having no PriorityClass"
+    origin = f"of PriorityClass {name!r}" if chosen else "of a pod without PriorityClass"
     if pod.priority is not None and pod.priority != priority:
-        faults.append(
-            Fault(path="spec.priority", message=f"{pod.priority} contradicts {priority}, which follows from {origin}")
-        )
+        faults.append(Fault(path="spec.priority", message=f"{pod.priority} contradicts {priority} {origin}"))
     if pod.preemption_policy and pod.preemption_policy != policy:
-        message = f"{pod.preemption_policy!r} contradicts {policy!r}, which follows from {origin}"
+        message = f"{pod.preemption_policy!r} contradicts {policy!r} {origin}"
         faults.append(Fault(path="spec.preemptionPolicy", message=message))
     if faults:
         kept = priority if pod.priority is None else pod.priority
         return Resolution(pod=replace(pod, priority=kept), errors=tuple(faults))
     return Resolution(pod=replace(pod, priority=priority, priority_class_name=name, preemption_policy=policy))
-
-
-def check_classes(classes: Sequence[PriorityClass]) -> tuple[tuple[Fault, ...], ...]:
-    """For each class, every reason why Kubernetes would refuse to create it after those before it."""
-    seen: set[str] = set()
-    default = ""
-    found = []
-    for c in classes:
-        faults = _check(c, seen, default)
-        seen.add(c.meta.name)
-        default = default or (c.meta.name if c.global_default else "")
-        found.append(tuple(faults))
-    return tuple(found)
-
-
-def _check(c: PriorityClass, seen: set[str], default: str) -> list[Fault]:
-    name = c.meta.name
-    faults = []
-    if name in seen:
-        faults.append(Fault(path="metadata.name", message=f"a PriorityClass {name!r} exists already"))
-    if name.startswith(_SYSTEM_PREFIX):
-        system = next((s for s in SYSTEM_CLASSES if s.meta.name == name), None)
-        if system is None:
-            faults.append(Fault(path="metadata.name", message=f"names with {_SYSTEM_PREFIX!r} in front are reserved"))
-        elif c.value != system.value:
-            faults.append(Fault(path="value", message=f"{c.value} is not {system.value}, as {name} must have"))
-        elif c.global_default:
-            faults.append(Fault(path="globalDefault", message=f"{name} must not be the default"))
-    elif c.value > HIGHEST_USER_PRIORITY:
-        message = f"{c.value} is above {HIGHEST_USER_PRIORITY}, the highest a user may set"
-        faults.append(Fault(path="value", message=message))
-    if c.value < LOWEST_PRIORITY:
-        faults.append(Fault(path="value", message=f"{c.value} does not fit into 32 bits"))
-    if c.preemption_policy not in (PREEMPT_LOWER_PRIORITY, NEVER):
-        message = f"{c.preemption_policy!r} is not {PREEMPT_LOWER_PRIORITY} or {NEVER}"
-        faults.append(Fault(path="preemptionPolicy", message=message))
-    if c.global_default and default and default != name:
-        faults.append(Fault(path="globalDefault", message=f"PriorityClass {default!r} is the default already"))
-    return faults

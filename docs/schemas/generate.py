@@ -1,0 +1,21 @@
+"""Writes the JSON Schemas of nodeguard's own outputs into this directory: ``python docs/schemas/generate.py``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from nodeguard.model.wire import json_schema
+from nodeguard.policy.explain import ExplanationList
+
+SCHEMAS = {"explanation-list.json": ExplanationList}
+
+
+def text_of(kind: type) -> str:
+    """A schema file's content."""
+    return json.dumps(json_schema(kind), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    for name, kind in SCHEMAS.items():
+        (Path(__file__).parent / name).write_text(text_of(kind))
