@@ -49,8 +49,15 @@ def doctor(output: str, **options: Any) -> int:
             f"\nnodeguard run cannot work here: {', '.join(lacking)} missing" if lacking else "\nready to run pods"
         )
     else:
-        print_object({"apiVersion": API_VERSION, "kind": "HostReport", "ready": not lacking, "checks": checks}, output)
+        ready = None if not lacking and not host.is_root else not lacking
+        print_object({"apiVersion": API_VERSION, "kind": "HostReport", "ready": ready, "checks": checks}, output)
     return HostLacks.exit_code if lacking else 0
+
+
+def _verdict(lacking: Sequence[str], is_root: bool) -> str:
+    if lacking:
+        return f"nodeguard run cannot work here: {', '.join(lacking)} missing"
+    return "ready to run pods" if is_root else "nothing missing, as far as this user can see"
 
 
 def render(checks: Sequence[dict[str, Any]], *, painted: bool) -> str:

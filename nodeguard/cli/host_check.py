@@ -274,27 +274,37 @@ def _check_pressure(host: Host) -> Iterator[Check]:
 
 
 def _check_runtimes(host: Host) -> Iterator[Check]:
-    mode = host.driver.mode if host.driver is not None else "v2"
-    usable = False
+    usable = []
     for name in ("runc", "crun"):
-        version = program_version(name)
-        if version is None:
-            yield Check(name=name, status=Status.DEGRADED, detail="not installed", remedy=f"apt install {name}")
+        path = shutil.which(name)
+        if path is None:
+            yield Check(
+                name=name, status=Status.DEGRADED, detail="not installed", remedy=f"apt install {probe.PACKAGES[name]}"
+            )
             continue
-        reason = probe.why_not(name, mode)
-        usable = usable or reason is None
-        yield Check(
-            name=name,
-            status=Status.OK if reason is None else Status.DEGRADED,
-            detail=version if reason is None else f"{version}: {reason}",
-        )
+        usable.append(name)
+        if not host.is_root or host.driver is None:
+            yield Check(name=name, status=Status.UNKNOWN, detail=f"{program_version(name)}; only root can try it")
+            continue
+        with tempfile.TemporaryDirectory(prefix="nodeguard-doctor-") as directory:
+            complaint = probe.try_runtime(Path(path), Path(directory))
+        if complaint:
+            usable.remove(name)
+            yield Check(
+                name=name,
+                status=Status.DEGRADED,
+                detail=f"{program_version(name)} cannot run a container: {complaint}",
+                consequence="it is not used",
+            )
+        else:
+            yield Check(name=name, status=Status.OK, detail=f"{program_version(name)} runs a container")
     if not usable:
         yield Check(
             name="runtime",
             status=Status.MISSING,
             detail="neither runc nor crun works here",
             consequence="no container can be made",
-            remedy="apt install runc",
+            remedy=f"apt install {probe.PACKAGES['runc']}",
             needed=True,
         )
 
@@ -317,7 +327,7 @@ def _check_programs(_host: Host) -> Iterator[Check]:
             status=Status.MISSING if needed else Status.DEGRADED,
             detail="not installed",
             consequence=consequence,
-            remedy=f"apt install {name}",
+            remedy=f"apt install {probe.PACKAGES[name]}",
             needed=needed,
         )
 

@@ -177,6 +177,34 @@ def test_programs_that_are_not_there_name_their_package(
     assert (checks["conmon"].status, checks["conmon"].remedy) == (Status.MISSING, "apt install conmon")
 
 
+@pytest.mark.parametrize(
+    ("complaints", "statuses"),
+    [
+        pytest.param({"runc": "", "crun": "unknown version"}, {"runc": "ok", "crun": "degraded"}, id="one works"),
+        pytest.param({"crun": ""}, {"runc": "degraded", "crun": "ok"}, id="one is there"),
+        pytest.param(
+            {"runc": "no", "crun": "no"},
+            {"runc": "degraded", "crun": "degraded", "runtime": "missing"},
+            id="none works",
+        ),
+        pytest.param({}, {"runc": "degraded", "crun": "degraded", "runtime": "missing"}, id="none is there"),
+    ],
+)
+def test_runtimes_are_tried(
+    complaints: dict[str, str],
+    statuses: dict[str, str],
+    make_host: Callable[..., Host],
+    only_these_programs: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    only_these_programs(**dict.fromkeys(complaints, "1.1"))
+    monkeypatch.setattr(host_check.probe, "try_runtime", lambda path, directory: complaints[path.name])
+    checks = by_name(host_check._check_runtimes(make_host(FakeDriver("hybrid"), is_root=True)))
+    assert {name: str(check.status) for name, check in checks.items()} == statuses
+    unprivileged = by_name(host_check._check_runtimes(make_host(FakeDriver("hybrid"))))
+    assert all(unprivileged[name].status is Status.UNKNOWN for name in complaints)
+
+
 def test_seccomp_profile(make_host: Callable[..., Host]) -> None:
     (check,) = host_check._check_seccomp(make_host())
     assert (check.status, check.needed) == (Status.MISSING, True)
@@ -265,7 +293,9 @@ def test_exit_code_and_object(
     code: int,
     faked_checks: Callable[..., None],
     capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
     faked_checks(Check(name="conmon", status=status, detail="d", needed=needed))
     assert run(["doctor", "-o", "json"]) == code
     report = json.loads(capsys.readouterr().out)
@@ -273,6 +303,15 @@ def test_exit_code_and_object(
     assert report["checks"][0]["status"] == str(status)
     assert run(["doctor"]) == code
     assert ("cannot work here: conmon missing" in capsys.readouterr().out) is (code == 9)
+
+
+def test_an_ordinary_user_gets_no_promise(
+    faked_checks: Callable[..., None], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    faked_checks(Check(name="overlay", status=Status.UNKNOWN, detail="only root can try"))
+    assert run(["doctor", "-o", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["ready"] is None
 
 
 @pytest.mark.root
