@@ -14,11 +14,12 @@ from pathlib import Path
 
 from nodeguard.agent.sandbox import Sandbox
 from nodeguard.errors import CgroupGone
+from nodeguard.kernel import mount
 from nodeguard.model.pod import Container, EmptyDir, HostPath, VolumeMount
 from nodeguard.policy import env, limits
 from nodeguard.policy.control import control_files
 from nodeguard.policy.oom import oom_score_adj, without_negative_scores
-from nodeguard.runtime import bundle, capability, rootfs, seccomp, volume
+from nodeguard.runtime import bundle, capability, image, rootfs, seccomp, user, volume
 from nodeguard.runtime.conmon import ConmonRequest, runtime_argv
 from nodeguard.runtime.tree import remove_tree
 
@@ -109,8 +110,9 @@ def build(plan: Blueprint) -> Built:
     _make_cgroup(plan)
     plan.log_path.parent.mkdir(mode=0o755, exist_ok=True)
     plan.bundle.mkdir(parents=True, mode=0o700)
-    bundle.write_bundle(plan.bundle, bundle.oci_config(_spec(plan)))
-    return Built(stop_signal=signal.SIGTERM)
+    unpacked = _image(plan)
+    bundle.write_bundle(plan.bundle, bundle.oci_config(_spec(plan, unpacked)))
+    return Built(stop_signal=_stop_signal(unpacked.config.stop_signal))
 
 
 def demolish(plan: Blueprint) -> None:
@@ -141,7 +143,24 @@ def _make_cgroup(plan: Blueprint) -> None:
     host.driver.write(plan.cgroup, [file for file in files if host.driver.has(file.controller, file.file)])
 
 
-def _spec(plan: Blueprint) -> bundle.ContainerSpec:
+def _image(plan: Blueprint) -> image.UnpackedImage:
+    """The root file system below the container's own layer, and what its image says about the process."""
+    paths = plan.sandbox.host.paths
+    ref = image.classify(plan.container.image)
+    if ref.kind is image.ImageKind.HOST:
+        return image.UnpackedImage(rootfs=rootfs.ensure_host_root(paths.run_dir))
+    return image.ensure_unpacked(ref, paths.state_dir / "images")
+
+
+def _stop_signal(word: str) -> int:
+    """The image's STOPSIGNAL, a name or a number; SIGTERM when it says nothing that can be sent."""
+    name = word.upper() if word.upper().startswith("SIG") else f"SIG{word.upper()}"
+    if word.isdecimal() and 0 < int(word) < signal.NSIG:
+        return int(word)
+    return signal.Signals[name] if name in signal.Signals.__members__ else signal.SIGTERM
+
+
+def _spec(plan: Blueprint, unpacked: image.UnpackedImage) -> bundle.ContainerSpec:
     """Every question about the container answered."""
     sandbox, container, host = plan.sandbox, plan.container, plan.sandbox.host
     pod, context = sandbox.pod, container.security_context
@@ -152,18 +171,28 @@ def _spec(plan: Blueprint) -> bundle.ContainerSpec:
         privileged=context.privileged,
         available=capability.read_available(),
     )
+    who = user.resolve_user(
+        unpacked.rootfs,
+        unpacked.config.user,
+        context,
+        supplemental_groups=pod.supplemental_groups,
+        fs_group=pod.fs_group,
+        container=container.name,
+    )
     score = oom_score_adj(pod, container, host.capacity.memory_bytes)
     return bundle.ContainerSpec(
-        args=env.expand_words((*container.command, *container.args), values),
-        env=env.process_env(values, hostname=sandbox.hostname),
-        cwd=container.working_dir or "/",
-        uid=context.run_as_user or 0,
-        gid=context.run_as_group or 0,
-        additional_gids=_additional_groups(plan),
+        args=image.process_args(
+            env.expand_words(container.command, values), env.expand_words(container.args, values), unpacked.config
+        ),
+        env=env.process_env(values, hostname=sandbox.hostname, image_env=unpacked.config.env),
+        cwd=container.working_dir or unpacked.config.working_dir or "/",
+        uid=who.uid,
+        gid=who.gid,
+        additional_gids=who.additional_gids,
         capabilities=capabilities,
         no_new_privileges=context.allow_privilege_escalation is False,
         seccomp=_seccomp(plan, capabilities),
-        rootfs=str(rootfs.mount_rootfs(rootfs.ensure_host_root(host.paths.run_dir), plan.layer_dir)),
+        rootfs=str(rootfs.mount_rootfs(unpacked.rootfs, plan.layer_dir)),
         readonly_rootfs=context.read_only_root_filesystem,
         privileged=context.privileged,
         cgroups_path=plan.cgroup,
@@ -187,12 +216,6 @@ def _spec(plan: Blueprint) -> bundle.ContainerSpec:
     )
 
 
-def _additional_groups(plan: Blueprint) -> tuple[int, ...]:
-    pod = plan.sandbox.pod
-    own = () if pod.fs_group is None else (pod.fs_group,)
-    return (*pod.supplemental_groups, *own)
-
-
 def _seccomp(plan: Blueprint, capabilities: frozenset[str]) -> Mapping[str, object] | None:
     context = plan.container.security_context
     if context.privileged or context.seccomp_profile == "Unconfined":
@@ -205,10 +228,11 @@ def _seccomp(plan: Blueprint, capabilities: frozenset[str]) -> Mapping[str, obje
 
 def _host_mounts(plan: Blueprint) -> Iterator[bundle.Mount]:
     """On the host's own root file system: other disks read-only, a private /run, nothing of nodeguard's."""
+    if image.classify(plan.container.image).kind is not image.ImageKind.HOST:
+        return
     paths = plan.sandbox.host.paths
     own = [str(path) for path in (paths.run_dir, paths.state_dir, paths.log_dir)]
-    mountinfo = Path("/proc/self/mountinfo").read_text(errors="surrogateescape")
-    yield from rootfs.host_submounts(mountinfo, hidden=own)
+    yield from rootfs.host_submounts(mount.parse_mountinfo(mount.read_mountinfo()), hidden=own)
     yield bundle.private_tmpfs("/run")
     for path in own:
         if not path.startswith("/run/") and Path(path).is_dir():

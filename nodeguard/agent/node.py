@@ -21,7 +21,7 @@ from nodeguard.agent.tree import Tree
 from nodeguard.agent.tree_view import read_tree, render
 from nodeguard.agent.turnstile import Turnstile
 from nodeguard.agent.watch import Watcher
-from nodeguard.errors import Conflict, Rejected
+from nodeguard.errors import Conflict, InvalidInput, Rejected, RuntimeFailed
 from nodeguard.kernel import proc
 from nodeguard.kernel.cgroup.detect import detect
 from nodeguard.model.pod import Pod, PriorityClass
@@ -79,13 +79,11 @@ class Node:
         Raises:
             Rejected: a PriorityClass is unknown or does not fit.
             Conflict: a pod of that name runs already.
-            RuntimeFailed: an image cannot be had.
+            InvalidInput: an image cannot be had.
         """
         admitted = [_with_identity(pod) for pod in self._resolve(tuple(pods), tuple(classes))]
         self._refuse_known_names(admitted)
-        for pod in admitted:
-            for container in pod.all_containers:
-                image.classify(container.image)
+        _refuse_unknown_images(admitted)
         workers = [PodWorker(self.host, pod, qos_class(pod).qos, self._gone) for pod in admitted]
         for worker in workers:
             self.host.tree.add(worker.qos, _requested_millicpu(worker.pod))
@@ -206,6 +204,18 @@ class Node:
             for call in calls:
                 call()
         return not self._running
+
+
+def _refuse_unknown_images(pods: Iterable[Pod]) -> None:
+    faults = []
+    for pod in pods:
+        for container in pod.all_containers:
+            try:
+                image.classify(container.image)
+            except RuntimeFailed as e:
+                faults.append(f"pod {pod.meta.key}, container {container.name}: {e.reason}: {e}")
+    if faults:
+        raise InvalidInput(faults)
 
 
 def _requested_millicpu(pod: Pod) -> int:
