@@ -1,7 +1,7 @@
 """Which programs are here, and which runtime works on this host's cgroups.
 
-Versions do not tell: crun refuses some hybrid set-ups, distributions patch. So each candidate runs a container that does
-nothing, once per boot.
+Versions do not tell: crun refuses some hybrid set-ups, distributions patch. So each candidate runs a container that
+does nothing, once per boot.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Tools:
 def find(mode: str, run_dir: Path) -> Tools:
     """conmon, and the first runtime that works with cgroups in this mode (``v1``, ``hybrid`` or ``v2``).
 
-    crun comes first on v2, where it is the faster one; runc elsewhere. The answer of a trial is kept in ``run_dir`` until
-    the next boot or another binary.
+    crun comes first on v2, where it is the faster one; runc elsewhere. The answer of a trial is kept in ``run_dir``
+    until the next boot or another binary.
 
     Raises:
         HostLacks: a program is missing, or no runtime works here.
