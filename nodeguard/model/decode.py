@@ -104,8 +104,8 @@ class _Decoder:
         for key, given in (("apiVersion", version), ("kind", kind)):
             if not given:
                 report.error((*path, key), "required, but missing")
-            elif not isinstance(given, str):
-                report.error((*path, key), f"expected a string, found {shown(given)}")
+        if kind and not isinstance(kind, str):
+            report.error((*path, "kind"), f"expected a string, found {shown(kind)}")
         if not isinstance(kind, str) or not kind:
             return ""
         if kind not in _VERSIONS:

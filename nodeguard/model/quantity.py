@@ -27,8 +27,9 @@ DECIMAL_EXPONENT = Format.DECIMAL_EXPONENT
 
 MAX_INT64 = (1 << 63) - 1
 _NANO = 10**9
-_MAX_TEXT = 128
+_MAX_TEXT = 256
 _MAX_EXPONENT = 100
+_MAX_DIGITS = 200
 """Upstream takes any 32-bit exponent; writing such a number out would need gigabytes."""
 
 _PATTERN = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?([eEinumkKMGTP]*[-+]?[0-9]*)")
@@ -63,7 +64,7 @@ class Quantity:
         if isinstance(text, float):
             text = json_number(text)
         elif isinstance(text, int):
-            text = f"{text:d}" if abs(text) < 10**_MAX_EXPONENT else "9" * (_MAX_TEXT + 1)
+            text = f"{text:d}" if abs(text) < 10**_MAX_EXPONENT else "9" * (_MAX_DIGITS + 1)
         return _parse(text.strip())
 
     @classmethod
@@ -121,16 +122,18 @@ class Quantity:
         """The canonical text: no fraction, the suffix as large as possible."""
         if self.nano == 0:
             return "0"
+        notation = DECIMAL_EXPONENT if self.format is DECIMAL_EXPONENT else DECIMAL_SI
         if self.format is BINARY_SI and self.nano % _NANO == 0 and abs(self.nano) >= 1024 * _NANO:
             number, power = self.nano // _NANO, 0
-            while number % 1024 == 0 and power < len(_BINARY_SUFFIX) - 1:
+            while number % 1024 == 0:
                 number, power = number // 1024, power + 1
-            return f"{number}{_BINARY_SUFFIX[power]}"
+            if power < len(_BINARY_SUFFIX):
+                return f"{number}{_BINARY_SUFFIX[power]}"
+            notation = DECIMAL_EXPONENT
         number, exponent = self.nano, -9
-        largest = _MAX_EXPONENT * 2 if self.format is DECIMAL_EXPONENT else 18
-        while number % 1000 == 0 and exponent + 3 <= largest:
+        while number % 1000 == 0:
             number, exponent = number // 1000, exponent + 3
-        if self.format is DECIMAL_EXPONENT:
+        if notation is DECIMAL_EXPONENT or exponent not in _DECIMAL_SUFFIX:  # there is no suffix beyond E
             return f"{number}e{exponent}" if exponent else str(number)
         return f"{number}{_DECIMAL_SUFFIX[exponent]}"
 
@@ -191,6 +194,8 @@ def _parse(text: str) -> Quantity:
 
     exponent += 9
     nano = mantissa * 10**exponent if exponent >= 0 else _divide_up(mantissa, 10**-exponent)
+    if nano >= 10 ** (_MAX_DIGITS + 9):
+        raise ValueError(f"{text[:40]!r} is too large a quantity")
     if notation is BINARY_SI:
         nano = min(nano, MAX_INT64 * _NANO)
         if 0 < nano < _NANO:

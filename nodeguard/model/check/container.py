@@ -145,7 +145,7 @@ def check_security(report: Report, security: dict[str, Any], path: Path) -> None
     for key in ("seccompProfile", "appArmorProfile"):
         profile = security.get(key, {})
         if profile.get("type") == "Localhost" and not profile.get("localhostProfile"):
-            report.error((*path, key, "localhostProfile"), "required with type Localhost")
+            report.missing((*path, key, "localhostProfile"), "required with type Localhost")
         elif profile.get("localhostProfile") and profile.get("type") not in (None, "Localhost"):
             report.error((*path, key, "localhostProfile"), "allowed only with type Localhost")
 

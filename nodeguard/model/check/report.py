@@ -28,6 +28,12 @@ class Report:
         """Add what Kubernetes would refuse."""
         self._add(Severity.ERROR, path, message)
 
+    def missing(self, path: Path, message: str) -> None:
+        """Add an error about a value that is not there, unless it was there and reported as wrong."""
+        shown_path = format_path(path)
+        if not any(finding.path == shown_path for finding in self.findings):
+            self.error(path, message)
+
     def unsupported(self, path: Path, message: str) -> None:
         """Add what is valid, but cannot be run."""
         self._add(Severity.UNSUPPORTED, path, message)
@@ -71,8 +77,9 @@ def shown(value: Any) -> str:
         return "an object"
     if isinstance(value, list):
         return "a list"
-    text = f"{value:.17g}" if isinstance(value, float) or abs(value) >= 10**_SHOWN else str(value)
-    return f"the number {text}"
+    if isinstance(value, int) and abs(value) >= 10**_SHOWN:
+        return "a very large number"
+    return f"the number {value}"
 
 
 def guess(word: str, words: Iterable[str]) -> str:

@@ -75,4 +75,4 @@ def _check_files(report: Report, volume: dict[str, Any], containers: frozenset[s
             reference = item["resourceFieldRef"]
             check_resource_ref(report, reference, containers, (*place, "resourceFieldRef"))
             if not reference.get("containerName"):
-                report.error((*place, "resourceFieldRef", "containerName"), "required in a volume")
+                report.missing((*place, "resourceFieldRef", "containerName"), "required in a volume")
