@@ -8,9 +8,10 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, TypeVar
 
 from nodeguard.errors import HostLacks
 from nodeguard.kernel import mount
@@ -22,6 +23,8 @@ CLONE_NEWNET = 0x40000000
 _SIOCGIFFLAGS, _SIOCSIFFLAGS = 0x8913, 0x8914
 _IFF_UP = 1
 _IFREQ = "16sh22x"
+
+T = TypeVar("T")
 
 
 def pin_pod_namespaces(
@@ -51,30 +54,25 @@ def pin_pod_namespaces(
         )
         if is_wanted
     ]
-    failure: list[BaseException] = []
 
     def inside() -> None:
-        try:
-            _enter_new(sum(flag for _, flag in wanted))
-            if uts:
-                socket.sethostname(hostname)
-            if net:
-                _raise_loopback()
-            for name, value in (sysctls or {}).items():
-                _write_sysctl(name, value)
-            for name, _ in wanted:
-                file = directory / name
-                file.touch(mode=0o444)
-                mount.bind(f"/proc/thread-self/ns/{name}", file)
-        except BaseException as e:  # it belongs to the caller, not to the thread
-            failure.append(e)
+        _unshare(sum(flag for _, flag in wanted))
+        if uts:
+            socket.sethostname(hostname)
+        if net:
+            _raise_loopback()
+        for name, value in (sysctls or {}).items():
+            _write_sysctl(name, value)
+        for name, _ in wanted:
+            file = directory / name
+            file.touch(mode=0o444)
+            mount.bind(f"/proc/thread-self/ns/{name}", file)
 
-    thread = threading.Thread(target=inside, name="unshare", daemon=True)
-    thread.start()
-    thread.join()
-    if failure:
+    try:
+        _in_thread(inside)
+    except BaseException:
         unpin(directory)
-        raise failure[0]
+        raise
 
 
 def unpin(directory: Path) -> None:
@@ -85,11 +83,55 @@ def unpin(directory: Path) -> None:
             (directory / name).unlink()
 
 
-def _enter_new(flags: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(ctypes.c_int(flags)) != 0:
+def in_namespace(file: Path, flag: int, work: Callable[[], T]) -> T:
+    """What ``work()`` returns inside a pinned namespace; the calling thread stays where it is.
+
+    Raises:
+        OSError: this is no such namespace.
+    """
+
+    def inside() -> T:
+        fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _check(_libc().setns(fd, ctypes.c_int(flag)), f"cannot enter {file}")
+        finally:
+            os.close(fd)
+        return work()
+
+    return _in_thread(inside)
+
+
+def _in_thread(work: Callable[[], T]) -> T:
+    """Run ``work`` in a thread of its own: unshare and setns change one thread alone, and this one then ends."""
+    results: list[T] = []
+    failures: list[BaseException] = []
+
+    def target() -> None:
+        try:
+            results.append(work())
+        except BaseException as e:  # it belongs to the caller, not to the thread
+            failures.append(e)
+
+    thread = threading.Thread(target=target, name="namespace", daemon=True)
+    thread.start()
+    thread.join()
+    if failures:
+        raise failures[0]
+    return results[0]
+
+
+def _unshare(flags: int) -> None:
+    _check(_libc().unshare(ctypes.c_int(flags)), "cannot make namespaces")
+
+
+def _check(result: int, what: str) -> None:
+    if result != 0:
         number = ctypes.get_errno()
-        raise OSError(number, f"cannot make namespaces: {os.strerror(number)}")
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+def _libc() -> Any:
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def _raise_loopback() -> None:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyroute2 import NetNS
+from pyroute2 import IPRoute
 
 from nodeguard.errors import NotFound
+from nodeguard.kernel.namespace import CLONE_NEWNET, in_namespace
 
 _IFF_UP = 1
 
@@ -35,14 +36,18 @@ def list_links(namespace: Path) -> list[Link]:
     """
     if not namespace.exists():
         raise NotFound(f"no network namespace {namespace}")
-    with NetNS(str(namespace), flags=0) as netns:
-        messages = list(netns.get_links())
+    messages: list[Any] = in_namespace(namespace, CLONE_NEWNET, _messages)
     return sorted((_link(message) for message in messages), key=lambda link: link.index)
 
 
 def is_loopback_up(namespace: Path) -> bool:
     """Whether ``lo`` is up there."""
     return any(link.name == "lo" and link.is_up for link in list_links(namespace))
+
+
+def _messages() -> list[Any]:
+    with IPRoute() as route:
+        return list(route.get_links())
 
 
 def _link(message: Any) -> Link:

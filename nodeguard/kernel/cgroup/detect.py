@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from nodeguard.errors import HostLacks
+from nodeguard.kernel import systemd
 from nodeguard.kernel.cgroup import group
 from nodeguard.kernel.cgroup.driver import Driver
 from nodeguard.kernel.cgroup.hierarchy import Hierarchy
@@ -67,11 +68,15 @@ def _v1_hierarchies(points: list[MountPoint]) -> list[Hierarchy]:
 
 
 def _offered(mount_point: str, root: str) -> frozenset[str]:
-    """The controllers of the nearest group that exists: a unit of systemd may have fewer than the machine."""
+    """The controllers that ``root`` will have: a unit of systemd may have fewer than the machine.
+
+    Right below the top, systemd decides which ones are handed down (it leaves hugetlb out); elsewhere we do.
+    """
     directory = group.join(mount_point, root)
     while directory != mount_point and not os.path.isdir(directory):
         directory = os.path.dirname(directory)
-    with open(os.path.join(directory, "cgroup.controllers")) as file:
+    is_settled = directory == mount_point and systemd.is_systemd_host()
+    with open(os.path.join(directory, "cgroup.subtree_control" if is_settled else "cgroup.controllers")) as file:
         return frozenset(file.read().split())
 
 
