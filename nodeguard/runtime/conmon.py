@@ -123,11 +123,17 @@ class Creation:
         try:
             answer = _read_line(self.sync_fd)
             if not answer.strip():
-                complaint = os.read(self._error_fd, _MAX_ANSWER_BYTES).decode(errors="replace").strip()
-                raise RuntimeFailed(f"conmon ended without an answer: {complaint or 'no message'}")
+                raise RuntimeFailed(f"conmon ended without an answer: {self._complaint() or 'no message'}")
             return parse_answer(answer)
         finally:
             self.abandon()
+
+    def _complaint(self) -> str:
+        """What conmon wrote before it let go of stderr."""
+        try:
+            return os.read(self._error_fd, _MAX_ANSWER_BYTES).decode(errors="replace").strip()
+        except BlockingIOError:
+            return ""
 
     def abandon(self) -> None:
         """Give up listening; conmon itself goes on."""
