@@ -26,16 +26,22 @@ help: ## list the targets
 $(BIN)/pip:
 	@PYTHON="$(PYTHON)" .ci/make-venv $(VENV)
 
-# --no-deps everywhere: the requirement files name every version, so nothing else may slip in. editable_mode=compat puts
-# one plain path into site-packages; the default puts an import hook there, which every start of Python would pay for.
-$(VENV)/runtime.stamp: requirements.txt pyproject.toml | $(BIN)/pip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
-	    --config-settings editable_mode=compat --editable .
+# --no-deps everywhere: the requirement files name every version, so nothing else may slip in. The constraints do the same
+# for what packages are built with (older pips read the first variable, newer ones the second).
+PIP_INSTALL = PIP_CONSTRAINT=$(CURDIR)/requirements-build.txt PIP_BUILD_CONSTRAINT=$(CURDIR)/requirements-build.txt \
+    $(BIN)/python -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --use-pep517
+
+# editable_mode=compat puts one plain path into site-packages; the default puts an import hook there, which every start
+# of Python would pay for.
+$(VENV)/runtime.stamp: requirements.txt requirements-build.txt pyproject.toml | $(BIN)/pip
+	@echo "installing Python packages: requirements.txt"
+	@$(PIP_INSTALL) -r requirements.txt
+	@$(PIP_INSTALL) --config-settings editable_mode=compat --editable .
 	@touch $@
 
 $(VENV)/test.stamp: requirements-test.txt $(VENV)/runtime.stamp
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-test.txt
+	@echo "installing Python packages: requirements-test.txt"
+	@$(PIP_INSTALL) -r requirements-test.txt
 	@touch $@
 
 .PHONY: packages

@@ -71,6 +71,11 @@ def test_test_pins_agree_with_pyproject() -> None:
     assert not found.keys() & pins("requirements.txt").keys()
 
 
+def test_build_pins_agree_with_pyproject() -> None:
+    build_system = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]
+    assert declared(build_system["requires"]).items() <= pins("requirements-build.txt").items()
+
+
 def test_what_is_installed_is_what_is_pinned() -> None:
     wanted = pins("requirements.txt") | pins("requirements-test.txt")
     assert {package: metadata.version(package) for package in wanted} == wanted
