@@ -17,6 +17,7 @@ from pathlib import Path
 
 from nodeguard.agent.host import Paths
 from nodeguard.agent.record import Record, pod_dirs, read_record, shares
+from nodeguard.agent.root import Root
 from nodeguard.agent.tree import OWNER_MARK, locked
 from nodeguard.errors import NodeguardError
 from nodeguard.kernel import process
@@ -39,14 +40,14 @@ class Removals:
     failed: int
 
 
-def remove_crashed(driver: Driver, root: str, paths: Paths, boot_id: str, tell: Told = log.info) -> Removals:
+def remove_crashed(root: Root, paths: Paths, boot_id: str, tell: Told = log.info) -> Removals:
     """Remove every pod whose owner is gone, and the root when nobody is left.
 
     Each removal is told as a line of text. What cannot be removed now is told and left for the next time.
     """
     removed = failed = 0
     with locked(paths.run_dir):
-        for step in _steps(driver, root, paths, boot_id):
+        for step in _steps(root.driver, root.path, paths, boot_id):
             try:
                 tell(step())
                 removed += 1

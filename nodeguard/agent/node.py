@@ -17,13 +17,13 @@ from nodeguard.agent.host import Host, HostSettings, LogSink, Paths
 from nodeguard.agent.loop import Loop
 from nodeguard.agent.pod import PodWorker
 from nodeguard.agent.record import Owner, pod_dirs, read_record
+from nodeguard.agent.root import prepare_root
 from nodeguard.agent.tree import Tree
 from nodeguard.agent.tree_view import read_tree, render
 from nodeguard.agent.turnstile import Turnstile
 from nodeguard.agent.watch import Watcher
-from nodeguard.errors import Conflict, InvalidInput, Rejected, RuntimeFailed
+from nodeguard.errors import Conflict, HostLacks, InvalidInput, Rejected, RuntimeFailed
 from nodeguard.kernel import proc
-from nodeguard.kernel.cgroup.detect import detect
 from nodeguard.model.pod import Pod, PriorityClass
 from nodeguard.model.status import Phase
 from nodeguard.policy import priority
@@ -35,7 +35,6 @@ STARTS_AT_ONCE = 4
 """Containers being made at the same time: more only compete for the same two or four cores."""
 
 MEMSW = "memory.memsw.limit_in_bytes"
-DEADLINE_EXIT_CODE = 8
 FAILED_EXIT_CODE = 1
 
 
@@ -112,10 +111,10 @@ class Node:
         """Call ``callback`` once, when no pod is Pending any more."""
         self._started_calls.append(callback)
 
-    def tree_text(self) -> str:
+    def tree_text(self, *, ascii_only: bool = False) -> str:
         """The cgroup tree as it is now, for a person."""
-        tree = read_tree(self.host.driver, self._config.cgroup_root, self.host.paths.run_dir)
-        return "" if tree is None else render(tree)
+        tree = read_tree(self.host.driver, self.host.tree.root, self.host.paths.run_dir)
+        return "" if tree is None else render(tree, ascii_only=ascii_only)
 
     def objects(self) -> list[dict[str, Any]]:
         """The v1 Pod objects with their status, in the order they were admitted."""
@@ -126,8 +125,6 @@ class Node:
         failed = [worker for worker in self._workers if worker.status().get("phase") != Phase.SUCCEEDED]
         if not failed:
             return 0
-        if any(worker.status().get("reason") == "DeadlineExceeded" for worker in failed):
-            return DEADLINE_EXIT_CODE
         ends = [end for worker in failed for _, end in worker.terminations() if end.exit_code]
         first = min(ends, key=lambda end: end.finished_at or 0.0, default=None)
         return FAILED_EXIT_CODE if first is None else first.exit_code
@@ -135,17 +132,20 @@ class Node:
     def _open(self) -> Host:
         config = self._config
         paths = Paths(run_dir=config.run_dir, state_dir=config.state_dir, log_dir=config.log_dir)
-        driver = detect()
+        root = prepare_root(config)
+        driver = root.driver
         for directory in (paths.run_dir, paths.exit_dir, paths.run_dir / "pods", paths.state_dir):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         owner = Owner.current()
-        cleanup.remove_crashed(driver, config.cgroup_root, paths, owner.boot_id)
+        cleanup.remove_crashed(root, paths, owner.boot_id)
+        node_capacity = config.node_capacity(proc.read_capacity())
+        if config.fail_swap_on and node_capacity.swap_bytes:
+            raise HostLacks("failSwapOn is set and this host has swap on (swapoff -a, or failSwapOn: false)")
         resources = config.resource_settings(
             cgroup_version=driver.version,
             has_swap_controller=driver.has("memory", "memory.swap.max" if driver.version == 2 else MEMSW),
         )
-        node_capacity = config.node_capacity(proc.read_capacity())
-        tree = Tree(driver, config.cgroup_root, paths.run_dir, owner=owner, capacity=node_capacity, settings=resources)
+        tree = Tree(root, paths.run_dir, owner=owner, capacity=node_capacity, settings=resources)
         tools = probe.find(driver.mode, paths.run_dir)
         tree.open()
         watcher = Watcher(self.loop)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from nodeguard.agent import pause
 from nodeguard.agent.host import Host
 from nodeguard.agent.record import Record
 from nodeguard.kernel import mount, namespace
@@ -80,6 +81,8 @@ class Sandbox:
         self.log_dir.mkdir(parents=True, mode=0o755)
         self._make_cgroup()
         self._pin_namespaces()
+        if self._shares_pids:
+            pause.start(host, uid=self.uid, pod_run_dir=self.run_dir, pod_cgroup=self.cgroup)
         self._write_files()
         self.volumes = volume.prepare(
             self.pod,
@@ -90,10 +93,17 @@ class Sandbox:
 
     def remove(self) -> None:
         """Remove everything; the record goes last."""
+        self.host.driver.kill(self.cgroup)
+        if self._shares_pids:
+            pause.stop(self.host, uid=self.uid, pod_run_dir=self.run_dir)
         self.host.driver.remove(self.cgroup)
         remove_tree(self.log_dir)
         remove_tree(self.state_dir)
         remove_tree(self.run_dir)
+
+    @property
+    def _shares_pids(self) -> bool:
+        return self.pod.share_process_namespace and not self.pod.host_pid
 
     def _make_cgroup(self) -> None:
         host = self.host

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nodeguard.agent.record import Owner, Share, pod_dirs, shares
+from nodeguard.agent.root import Root
 from nodeguard.errors import Conflict
-from nodeguard.kernel.cgroup.driver import Driver
 from nodeguard.model.node import CgroupLimits, NodeCapacity
 from nodeguard.model.pod import QOSClass
 from nodeguard.policy import limits
@@ -32,19 +32,24 @@ class Tree:
 
     def __init__(
         self,
-        driver: Driver,
-        root: str,
+        root: Root,
         run_dir: Path,
         *,
         owner: Owner,
         capacity: NodeCapacity,
         settings: ResourceSettings,
     ) -> None:
-        self._driver, self._root, self._run_dir = driver, root, run_dir
+        self._driver, self._root, self._run_dir = root.driver, root.path, run_dir
+        self._release = root.release
         self._owner, self._capacity, self._settings = owner, capacity, settings
         self._millicpu: Counter[str] = Counter()
         self._pods = 0
         self._written: dict[str, CgroupLimits] = {}
+
+    @property
+    def root(self) -> str:
+        """The root's cgroup."""
+        return self._root
 
     def tier(self, qos: QOSClass) -> str:
         """The cgroup of a tier."""
@@ -95,6 +100,7 @@ class Tree:
             remaining = shares(self._run_dir, self._owner.boot_id)
             if not remaining and not any(pod_dirs(self._run_dir)):
                 self._driver.remove(self._root)
+                self._release()
                 rootfs.unmount_host(self._run_dir)
             else:
                 self._weigh(remaining)

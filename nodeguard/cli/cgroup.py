@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from nodeguard.agent.record import Record, pod_dirs, read_record
+from nodeguard.agent.root import find_root
 from nodeguard.cli.option import config_file_option, load_and_warn
 from nodeguard.errors import Conflict, HostLacks, NotFound, UsageError
 from nodeguard.kernel.cgroup.driver import UNIFIED
@@ -37,7 +38,7 @@ def path(target: str, container: str | None, controller: str | None, **options: 
     if target == "root":
         if container is not None:
             raise UsageError("-c names a container of a pod; root has none")
-        group = config.cgroup_root
+        group = find_root(config).path
     else:
         group = find_pod(target, filter(None, map(read_record, pod_dirs(config.run_dir)))).cgroup
     if container is not None:

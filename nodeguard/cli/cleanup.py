@@ -20,12 +20,12 @@ def cleanup() -> None:
     from nodeguard.agent.cleanup import remove_crashed
     from nodeguard.agent.config import load
     from nodeguard.agent.host import Paths
+    from nodeguard.agent.root import find_root
     from nodeguard.kernel import proc
-    from nodeguard.kernel.cgroup.detect import detect
 
     config = load({})
     paths = Paths(run_dir=config.run_dir, state_dir=config.state_dir, log_dir=config.log_dir)
-    result = remove_crashed(detect(), config.cgroup_root, paths, proc.boot_id(), tell=lambda line: click.echo(line))
+    result = remove_crashed(find_root(config), paths, proc.boot_id(), tell=click.echo)
     if result.failed:
         raise NodeguardError(f"{result.failed} of {result.failed + result.removed} could not be removed")
     if not result.removed:

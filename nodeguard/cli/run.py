@@ -11,9 +11,11 @@ from typing import Any
 
 import click
 
-from nodeguard.agent.config import Config, load
+from nodeguard.agent.config import Config
 from nodeguard.agent.log import LogLine
 from nodeguard.cli import color, manifest
+from nodeguard.cli.option import config_file_option, config_flags, load_and_warn
+from nodeguard.cli.printer import speaks_utf8, warn
 from nodeguard.errors import InvalidInput, PermissionDenied
 from nodeguard.model.finding import Severity
 from nodeguard.model.instant import rfc3339_micro
@@ -25,9 +27,10 @@ from nodeguard.model.pod import Pod
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("-o", "--output", type=click.Choice(["json", "yaml", "name"]), help="Print the final objects on stdout.")
 @click.option("--events", type=click.Choice(["text", "json", "none"]), default="text", show_default=True)
-@click.option("--capacity", metavar="cpu=N,memory=SIZE", help="Bound all pods, and every node figure, to this arena.")
 @click.option("--show-tree", is_flag=True, help="Print the cgroup tree once every pod has started.")
-def run(files: tuple[str, ...], output: str | None, events: str, capacity: str | None, show_tree: bool) -> None:
+@config_file_option
+@config_flags()
+def run(files: tuple[str, ...], output: str | None, events: str, show_tree: bool, **options: Any) -> None:
     """Run the pods in FILE... (files, directories, - for standard input) and leave nothing behind.
 
     Ctrl-C once stops them gracefully, twice at once. The exit code is the first failed container's own.
@@ -35,9 +38,7 @@ def run(files: tuple[str, ...], output: str | None, events: str, capacity: str |
     pods, classes = _read(files)
     if os.geteuid() != 0:
         raise PermissionDenied("nodeguard run needs root: it makes cgroups and mounts (try sudo nodeguard run …)")
-    config = load({"capacity": capacity})
-    for warning in config.warnings:
-        click.echo(f"Warning: {warning}", err=True)
+    config = load_and_warn(options)
     raise SystemExit(_run(config, pods, classes, _Terminal(output, events, pods), show_tree))
 
 
@@ -47,7 +48,7 @@ def _read(files: tuple[str, ...]) -> tuple[tuple[Pod, ...], tuple[Any, ...]]:
     if faults:
         raise InvalidInput(faults)
     for finding in found.findings:
-        click.echo(f"Warning: {finding}", err=True)
+        warn(str(finding))
     if not found.pods:
         raise InvalidInput([f"{', '.join(files)}: no Pod in the input"])
     return found.pods, found.priority_classes
@@ -72,7 +73,11 @@ def _run(config: Config, pods: tuple[Pod, ...], classes: tuple[Any, ...], termin
     with node:
         node.admit(pods, classes)
         if show_tree:
-            node.when_started(lambda: click.echo(node.tree_text(), err=terminal.data_only, nl=False))
+            node.when_started(
+                lambda: click.echo(
+                    node.tree_text(ascii_only=not speaks_utf8(sys.stdout)), err=terminal.data_only, nl=False
+                )
+            )
         node.run_until_gone()
     terminal.finish(node.objects())
     return 128 + interrupts[0] if interrupts else node.exit_code()

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
+from nodeguard.agent.root import find_root
 from nodeguard.agent.tree_view import read_tree, render, tree_object
 from nodeguard.cli.option import config_file_option, load_and_warn
 from nodeguard.cli.printer import API_VERSION, output_option, print_object, speaks_utf8
-from nodeguard.kernel.cgroup.detect import detect
 
 
 @click.command(short_help="Show the cgroup tree with limits, usage and pressure.")
@@ -23,19 +23,19 @@ def tree(output: str, **options: Any) -> None:
     last ten seconds, in percent, in which some task waited.
     """
     config = load_and_warn(options)
-    driver = detect(config.cgroup_root)
-    found = read_tree(driver, config.cgroup_root, config.run_dir)
+    root = find_root(config)
+    found = read_tree(root.driver, root.path, config.run_dir)
     if output != "text":
         print_object(
             {
                 "apiVersion": API_VERSION,
                 "kind": "CgroupTree",
-                "cgroupMode": driver.mode,
+                "cgroupMode": root.driver.mode,
                 "root": None if found is None else tree_object(found),
             },
             output,
         )
     elif found is None:
-        click.echo(f"There is no cgroup tree at {config.cgroup_root}: no pod runs.", err=True)
+        click.echo(f"There is no cgroup tree at {root.path}: no pod runs.", err=True)
     else:
         click.echo(render(found, ascii_only=not speaks_utf8(sys.stdout)), nl=False)

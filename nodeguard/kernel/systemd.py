@@ -52,6 +52,15 @@ def ensure_pods_unit(
         time.sleep(0.05)
 
 
+def find_pods_unit(name: str = UNIT) -> str | None:
+    """The cgroup of the running unit; None when it does not run.
+
+    Raises:
+        HostLacks: systemd does not answer.
+    """
+    return _property(name, "ControlGroup") or None
+
+
 def stop_pods_unit(name: str = UNIT) -> None:
     """The unit is gone, with everything that still runs in it. May be repeated.
 

@@ -49,8 +49,8 @@ class Termination:
 class ContainerView:
     """One container as the decision functions see it.
 
-    ``attempt`` is the number of the present (or latest) instance, from 0: it is also the restart count. ``ended`` is how
-    the latest ended instance ended (still set while the next one runs: it is then ``lastState``).
+    ``attempt`` is the number of the present (or latest) instance, from 0: it is also the restart count. ``ended`` is
+    how the latest ended instance ended (still set while the next one runs: it is then ``lastState``).
     """
 
     name: str
