@@ -7,6 +7,7 @@ internal/cri/server/container_create.go.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,8 +132,15 @@ def _read(rootfs: Path, name: str) -> str:
         fd = open_in_root(rootfs, name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError:
         return ""
-    with os.fdopen(fd, "rb") as file:
-        return file.read(_MAX_FILE_BYTES).decode(errors="replace")
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return ""
+        text = b""
+        while len(text) < _MAX_FILE_BYTES and (chunk := os.read(fd, 65536)):
+            text += chunk
+        return text.decode(errors="replace")
+    finally:
+        os.close(fd)
 
 
 def _bad_config(message: str) -> RuntimeFailed:
