@@ -16,8 +16,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 CGROUP_MOUNT = Path("/sys/fs/cgroup")
 
-# What a run may leave in the directories on purpose: locks, and the cache of unpacked images.
-KEPT_NAMES = frozenset({"images", "lock"})
+# What a run may leave in the directories on purpose: locks, which runtime works here, the cache of unpacked images.
+KEPT_NAMES = frozenset({"images", "lock", "runtime.json"})
 
 
 def mount_points(below: str) -> list[str]:

@@ -4,7 +4,7 @@ The ``# expect:`` lines at the top of an example drive these tests:
 
     # expect: exit N                 the exit code of ``nodeguard run``
     # expect: runs until stopped     it must be running after its first line, and end when interrupted
-    # expect output: TEXT            somewhere in what run prints, events included
+    # expect output: TEXT            somewhere in what ``run -o json`` prints: output, events, final status
     # expect error: TEXT             (bad examples) part of one finding; there are as many findings as such lines
     # options: …                     what to add to ``nodeguard run``
 """
@@ -119,13 +119,13 @@ def test_it_can_be_explained(
 def test_it_runs_to_its_declared_end(path: Path, sandbox: Sandbox) -> None:
     header = header_of(path)
     if header.ending == "runs until stopped":
-        with sandbox.start("run", *header.options, path) as running:
+        with sandbox.start("run", "-o", "json", *header.options, path) as running:
             running.read_until("[pod/")
             running.signal(signal.SIGINT)
             code = running.wait()
         output, expected_code = running.output, 128 + signal.SIGINT
     else:
-        result = sandbox.nodeguard("run", *header.options, path, timeout=90)
+        result = sandbox.nodeguard("run", "-o", "json", *header.options, path, timeout=90)
         code, output, expected_code = result.returncode, result.stdout + result.stderr, header.exit_code
     assert code == expected_code, output
     for expected in header.output:
