@@ -1,0 +1,89 @@
+"""The unit of the pods, with fake systemctl and systemd-run that keep their state in files and log their arguments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nodeguard.errors import HostLacks, TimedOut
+from nodeguard.kernel import systemd
+
+SYSTEMCTL = """#!/bin/sh
+echo "systemctl $*" >> "$FAKE/log"
+case "$1 $2" in
+"show --property=ActiveState") if [ -e "$FAKE/up" ]; then echo active; else echo inactive; fi;;
+"show --property=ControlGroup") if [ -e "$FAKE/up" ]; then echo /system.slice/nodeguard-pods.service; fi;;
+stop*) [ -e "$FAKE/up" ] || { echo "Unit $2 not loaded." >&2; exit 5; }; rm "$FAKE/up";;
+esac
+"""
+SYSTEMD_RUN = """#!/bin/sh
+for word; do echo "systemd-run $word" >> "$FAKE/log"; done
+[ ! -e "$FAKE/refuse" ] || { echo "Failed to connect to bus" >&2; exit 1; }
+[ -e "$FAKE/stuck" ] || { mkdir -p "$FAKE/cgroup/system.slice/nodeguard-pods.service/holder"
+  : > "$FAKE/cgroup/system.slice/nodeguard-pods.service/cgroup.procs"
+  echo 7 > "$FAKE/cgroup/system.slice/nodeguard-pods.service/holder/cgroup.procs"; }
+: > "$FAKE/up"
+"""
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "bin").mkdir()
+    for name, script in (("systemctl", SYSTEMCTL), ("systemd-run", SYSTEMD_RUN)):
+        (tmp_path / "bin" / name).write_text(script)
+        (tmp_path / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
+    monkeypatch.setenv("FAKE", str(tmp_path))
+    return tmp_path
+
+
+def test_the_unit_is_started_once(fake: Path) -> None:
+    for _ in range(2):
+        path = systemd.ensure_pods_unit(mount_point=fake / "cgroup")
+        assert path == "/system.slice/nodeguard-pods.service"
+    log = (fake / "log").read_text()
+    assert log.count("systemd-run --unit=nodeguard-pods.service") == 1
+    for wanted in ("Delegate=yes", "OOMPolicy=continue", "TasksMax=infinity"):
+        assert f"systemd-run --property={wanted}\n" in log
+    assert "$$(sed" in log, "a single dollar would be expanded by systemd-run"
+
+
+def test_a_refusal_is_passed_on(fake: Path) -> None:
+    (fake / "refuse").touch()
+    with pytest.raises(HostLacks, match="Failed to connect to bus"):
+        systemd.ensure_pods_unit(mount_point=fake / "cgroup")
+
+
+def test_a_holder_that_does_not_move_is_not_waited_for_forever(fake: Path) -> None:
+    (fake / "stuck").touch()
+    with pytest.raises(TimedOut):
+        systemd.ensure_pods_unit(mount_point=fake / "cgroup", timeout_seconds=0.1)
+
+
+def test_stopping_may_be_repeated(fake: Path) -> None:
+    systemd.ensure_pods_unit(mount_point=fake / "cgroup")
+    for _ in range(2):
+        systemd.stop_pods_unit()
+    assert not (fake / "up").exists()
+
+
+def test_without_systemd(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(HostLacks, match="no program systemctl"):
+        systemd.ensure_pods_unit()
+
+
+@pytest.mark.parametrize(
+    ("directory", "comm", "answer"),
+    [("run/systemd/system", "systemd", True), ("run/systemd/system", "sh", False), ("run", "systemd", False)],
+)
+def test_is_systemd_host(tmp_path: Path, directory: str, comm: str, answer: bool) -> None:
+    (tmp_path / directory).mkdir(parents=True)
+    (tmp_path / "proc/1").mkdir(parents=True)
+    (tmp_path / "proc/1/comm").write_text(comm + "\n")
+    assert systemd.is_systemd_host(tmp_path) is answer
+
+
+def test_a_place_without_proc_is_no_systemd_host(tmp_path: Path) -> None:
+    assert not systemd.is_systemd_host(tmp_path)
