@@ -64,7 +64,7 @@ def test_local_images_are_known_by_their_shape(tmp_path: Path) -> None:
     ("image", "words", "reason"),
     [
         ("nginx:1.25", "pulling from a registry is not supported yet; what works: image: host", "ErrImagePull"),
-        ("registry.k8s.io/pause", "pulling from a registry is not supported yet", "ErrImagePull"),
+        ("registry.example/pause", "pulling from a registry is not supported yet", "ErrImagePull"),
         ("localhost:5000/x", "pulling from a registry is not supported yet", "ErrImagePull"),
         ("./image.tar", "must be absolute", "InvalidImageName"),
         ("oci:image", "must be absolute", "InvalidImageName"),
