@@ -9,7 +9,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 # Each entry is package:command-or-file; the second part counts where the package manager is not apt.
-PACKAGES := runc:runc crun:crun conmon:conmon umoci:umoci skopeo:skopeo iproute2:ip busybox-static:busybox \
+PACKAGES := runc:runc crun:crun conmon:conmon catatonit:catatonit umoci:umoci skopeo:skopeo iproute2:ip busybox-static:busybox \
     golang-github-containers-common:/usr/share/containers/seccomp.json
 TEST_PACKAGES := mandoc:mandoc
 PYTEST := $(BIN)/python -m pytest
