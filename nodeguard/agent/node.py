@@ -62,6 +62,7 @@ class Node:
             self.stop_all(grace_seconds=0)
             self.run_until_gone()
         if self._host is not None:
+            self._host.watcher.close()
             self._host.tree.close()
         self.loop.close()
 
@@ -197,6 +198,8 @@ class Node:
     def _gone(self, worker: PodWorker) -> None:
         self._running.discard(worker.pod.meta.uid)
         self.host.tree.discount(worker.qos, _requested_millicpu(worker.pod))
+        if self._running:
+            self.host.tree.weigh()
 
     def _all_gone(self) -> bool:
         if self._started_calls and all(w.status().get("phase") != Phase.PENDING for w in self._workers):

@@ -30,7 +30,7 @@ from nodeguard.model.pod import Pod
 @click.option("--show-tree", is_flag=True, help="Print the cgroup tree once every pod has started.")
 @config_file_option
 @config_flags()
-def run(files: tuple[str, ...], output: str | None, events: str, show_tree: bool, **options: Any) -> None:
+def run(files: tuple[str, ...], output: str | None, events: str, show_tree: bool, **options: Any) -> int:
     """Run the pods in FILE... (files, directories, - for standard input) and leave nothing behind.
 
     Ctrl-C once stops them gracefully, twice at once. The exit code is the first failed container's own.
@@ -39,7 +39,7 @@ def run(files: tuple[str, ...], output: str | None, events: str, show_tree: bool
     if os.geteuid() != 0:
         raise PermissionDenied("nodeguard run needs root: it makes cgroups and mounts (try sudo nodeguard run …)")
     config = load_and_warn(options)
-    raise SystemExit(_run(config, pods, classes, _Terminal(output, events, pods), show_tree))
+    return _run(config, pods, classes, _Terminal(output, events, pods), show_tree)
 
 
 def _read(files: tuple[str, ...]) -> tuple[tuple[Pod, ...], tuple[Any, ...]]:
