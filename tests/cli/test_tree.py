@@ -5,6 +5,7 @@ from typing import Literal
 
 import pytest
 
+from nodeguard.agent.root import Root
 from nodeguard.cli import tree
 from nodeguard.cli.main import run
 from nodeguard.errors import HostLacks
@@ -40,7 +41,7 @@ def _own_root(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def driver(monkeypatch: pytest.MonkeyPatch) -> FakeDriver:
     fake = FakeDriver("/ng", "/ng/besteffort", "/ng/guaranteed")
-    monkeypatch.setattr(tree, "detect", lambda root: fake)
+    monkeypatch.setattr(tree, "find_root", lambda _: Root(driver=fake, path="/ng"))
     return fake
 
 
@@ -59,7 +60,7 @@ def test_the_tree_as_json(driver: FakeDriver, capsys: pytest.CaptureFixture[str]
 
 
 def test_no_tree_is_no_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(tree, "detect", lambda root: FakeDriver())
+    monkeypatch.setattr(tree, "find_root", lambda _: Root(driver=FakeDriver(), path="/ng"))
     assert run(["tree"]) == 0
     out, err = capsys.readouterr()
     assert (out, err) == ("", "There is no cgroup tree at /ng: no pod runs.\n")
@@ -68,9 +69,9 @@ def test_no_tree_is_no_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 
 
 def test_a_host_without_cgroups(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def refuse(root: str) -> None:
+    def refuse(_: object) -> None:
         raise HostLacks("no memory controller")
 
-    monkeypatch.setattr(tree, "detect", refuse)
+    monkeypatch.setattr(tree, "find_root", refuse)
     assert run(["tree"]) == 9
     assert capsys.readouterr().err == "Error: no memory controller\n"
