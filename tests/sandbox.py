@@ -174,11 +174,14 @@ class Sandbox:
         return sorted(found, key=lambda path: (-len(path.parts), path))
 
     def _files(self, directory: Path) -> list[Path]:
-        if not directory.is_dir():
-            return []
+        """All files and directories; what is inside a mount is told by the mount itself."""
+        found = []
+        for here, directories, files in os.walk(directory):
+            found += [Path(here, name) for name in (*directories, *files)]
+            directories[:] = [name for name in directories if not os.path.ismount(Path(here, name))]
         return [
             path
-            for path in sorted(directory.rglob("*"))
+            for path in sorted(found)
             if not KEPT_NAMES & set(path.relative_to(directory).parts) and not self._is_empty_top(directory, path)
         ]
 
@@ -200,10 +203,10 @@ class Running:
         """The process id of nodeguard itself."""
         return self.process.pid
 
-    def read_until(self, text: str, *, timeout: float = 30.0) -> str:
-        """Read until the output holds the text; AssertionError with all the output when it never comes."""
+    def read_until(self, text: str, *, count: int = 1, timeout: float = 30.0) -> str:
+        """Read until the output holds the text that often; AssertionError with all the output when it never does."""
         deadline = time.monotonic() + timeout
-        while text not in self.output:
+        while self.output.count(text) < count:
             if not self._read_some(deadline):
                 raise AssertionError(f"{text!r} did not appear in:\n{self.output}")
         return self.output
