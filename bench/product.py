@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.bare import COMMAND, cgroups_of
 from bench.observer import Observer
-from bench.process import CommandFailed, run
+from bench.process import CommandFailed, run, wait_gone
 
 
 def pod(name: str, fifo_directory: Path) -> dict[str, object]:
@@ -52,7 +52,9 @@ class Product:
         base.mkdir(parents=True)
         script = Path(sys.executable).with_name("nodeguard")
         self._argv = [str(script)] if script.exists() else [sys.executable, "-m", "nodeguard"]
-        self._env = os.environ | {
+        # byte code is cached wherever users are: compiling at every start is not what they feel
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        self._env = inherited | {
             "NODEGUARD_RUN_DIR": str(base / "run"),
             "NODEGUARD_STATE_DIR": str(base / "state"),
             "NODEGUARD_LOG_DIR": str(base / "log"),
@@ -101,8 +103,8 @@ class Product:
                 offset = time.time() - time.monotonic()
                 stopping = time.monotonic()
                 process.send_signal(signal.SIGTERM)
-                code = process.wait(timeout=120)
-                gone = time.monotonic()
+                gone = wait_gone(process.pid, timeout_seconds=120)
+                code = process.wait()
         if code != 128 + signal.SIGTERM:
             raise CommandFailed(f"nodeguard run: exit {code}: {events.read_text()[-2000:]}")
         if cgroups_of(self._cgroup):
