@@ -242,6 +242,8 @@ class _Instance:
     def _exited(self, exit_code: int) -> None:
         if self._over:
             return
+        if self._worker.view.stage is ContainerStage.STARTING:
+            self._worker.running()  # it came to its end before the runtime came to its own
         killed = self._oom_kills()
         if killed:
             self._worker.oom_killed(killed)

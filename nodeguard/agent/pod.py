@@ -42,6 +42,10 @@ class PodWorker:
         """Nothing of the pod is left on the host."""
         return self._stage is SandboxStage.GONE
 
+    def record(self) -> None:
+        """Write down that the pod exists, before anything of it does. The tree's lock must be held."""
+        self._sandbox.record()
+
     def view(self) -> PodView:
         """What is seen of the pod now."""
         return PodView(
@@ -163,6 +167,7 @@ class PodWorker:
         self._timer = None if wake_at is None else self.host.loop.call_at(wake_at, self.reconcile)
 
     def _update_status(self) -> None:
+        before = set(status.backing_off(self._status))
         self._status = status.pod_status(
             self.pod,
             self.view(),
@@ -171,3 +176,6 @@ class PodWorker:
             previous=self._status,
             max_backoff_seconds=self.host.settings.max_backoff_seconds,
         )
+        for name, message in status.backing_off(self._status).items():
+            if name not in before:
+                self.host.events.warning(self.pod.meta, "BackOff", message[:1].upper() + message[1:], name)

@@ -15,6 +15,8 @@ from nodeguard.model.status import ContainerStage, ContainerView, Phase, PodView
 from nodeguard.policy.backoff import MAX_BACKOFF_SECONDS, restart_at
 from nodeguard.policy.lifecycle import init_failed, is_initialized, should_restart
 
+CRASH_LOOP = "CrashLoopBackOff"
+
 
 def phase(pod: Pod, view: PodView) -> Phase:
     """``status.phase``, first match of the kubelet's list."""
@@ -70,6 +72,16 @@ def pod_status(
     return status
 
 
+def backing_off(status: Mapping[str, Any]) -> dict[str, str]:
+    """The containers of a status that wait for their next try, each with the message that says so."""
+    return {
+        each["name"]: each["state"]["waiting"]["message"]
+        for key in ("initContainerStatuses", "containerStatuses")
+        for each in status.get(key, ())
+        if each["state"].get("waiting", {}).get("reason") == CRASH_LOOP
+    }
+
+
 def _container_status(
     pod: Pod, view: PodView, container: Container, now: float, max_backoff_seconds: float
 ) -> dict[str, Any]:
@@ -104,7 +116,7 @@ def _state(
             message = (
                 f"back-off {seen.backoff_seconds:.0f}s restarting failed container={container.name} pod={pod.meta.name}"
             )
-            return {"waiting": {"reason": "CrashLoopBackOff", "message": message}}
+            return {"waiting": {"reason": CRASH_LOOP, "message": message}}
         return {"terminated": _terminated(seen.ended)}
     blocked = container.kind is ContainerKind.APP and pod.init_containers and not is_initialized(pod, view)
     waits_in_line = container.kind is not ContainerKind.APP and seen.stage is ContainerStage.ABSENT
