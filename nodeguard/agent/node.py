@@ -24,6 +24,7 @@ from nodeguard.agent.turnstile import Turnstile
 from nodeguard.agent.watch import Watcher
 from nodeguard.errors import Conflict, HostLacks, InvalidInput, Rejected, RuntimeFailed
 from nodeguard.kernel import proc
+from nodeguard.kernel.cgroup.detect import detect
 from nodeguard.model.pod import Pod, PriorityClass
 from nodeguard.model.status import Phase
 from nodeguard.policy import priority
@@ -82,9 +83,12 @@ class Node:
             InvalidInput: an image cannot be had.
         """
         admitted = [_with_identity(pod) for pod in self._resolve(tuple(pods), tuple(classes))]
-        self._refuse_known_names(admitted)
         _refuse_unknown_images(admitted)
         workers = [PodWorker(self.host, pod, qos_class(pod).qos, self._gone) for pod in admitted]
+        with self.host.tree.locked():
+            self._refuse_known_names(admitted)
+            for worker in workers:
+                worker.record()
         for worker in workers:
             self.host.tree.add(worker.qos, _requested_millicpu(worker.pod))
         self.host.tree.weigh()
@@ -133,11 +137,13 @@ class Node:
     def _open(self) -> Host:
         config = self._config
         paths = Paths(run_dir=config.run_dir, state_dir=config.state_dir, log_dir=config.log_dir)
-        root = prepare_root(config)
-        driver = root.driver
+        driver = detect()
         for directory in (paths.run_dir, paths.exit_dir, paths.run_dir / "pods", paths.state_dir):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         owner = Owner.current()
+        tools = probe.find(driver.mode, paths.run_dir)
+        root = prepare_root(config, driver)
+        driver = root.driver
         cleanup.remove_crashed(root, paths, owner.boot_id)
         node_capacity = config.node_capacity(proc.read_capacity())
         if config.fail_swap_on and node_capacity.swap_bytes:
@@ -147,8 +153,11 @@ class Node:
             has_swap_controller=driver.has("memory", "memory.swap.max" if driver.version == 2 else MEMSW),
         )
         tree = Tree(root, paths.run_dir, owner=owner, capacity=node_capacity, settings=resources)
-        tools = probe.find(driver.mode, paths.run_dir)
-        tree.open()
+        try:
+            tree.open()
+        except BaseException:
+            tree.close()
+            raise
         watcher = Watcher(self.loop)
         return Host(
             clock=self.clock,
@@ -198,6 +207,8 @@ class Node:
     def _gone(self, worker: PodWorker) -> None:
         self._running.discard(worker.pod.meta.uid)
         self.host.tree.discount(worker.qos, _requested_millicpu(worker.pod))
+        if self._running:
+            self.host.tree.weigh()
         if self._running:
             self.host.tree.weigh()
 

@@ -29,13 +29,14 @@ class Root:
             systemd.stop_pods_unit(self.unit)
 
 
-def prepare_root(config: Config) -> Root:
+def prepare_root(config: Config, driver: Driver) -> Root:
     """The place for pods, its unit started when there is to be one; the root itself may not exist yet.
+
+    ``driver`` is the one for the whole host.
 
     Raises:
         HostLacks: a controller is missing, cgroups are read-only, or systemd refused.
     """
-    driver = detect()
     if driver.mode != "v2" or not systemd.is_systemd_host():
         return Root(driver=driver, path=config.cgroup_root)
     unit = unit_name(config)

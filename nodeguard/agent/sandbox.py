@@ -62,22 +62,14 @@ class Sandbox:
         """The pod's /dev/shm."""
         return self.run_dir / "shm"
 
+    def record(self) -> None:
+        """Write the record that comes first, so that nothing can be left without one."""
+        self._record().write(self.run_dir)
+
     def prepare(self) -> None:
-        """Make everything; the record comes first, so that nothing can be left without one."""
-        host, meta = self.host, self.pod.meta
-        record = Record(
-            uid=meta.uid,
-            namespace=meta.namespace,
-            name=meta.name,
-            owner=host.owner,
-            cgroup=self.cgroup,
-            log_dir=str(self.log_dir),
-            state_dir=str(self.state_dir),
-            runtime=str(host.runtime),
-        )
-        with host.tree.locked():
-            record.write(self.run_dir)
-            record.write(self.state_dir)  # /run may be empty after a restart of the host, this is not
+        """Make everything; ``record`` has been called."""
+        host = self.host
+        self._record().write(self.state_dir)  # /run may be empty after a restart of the host, this is not
         self.log_dir.mkdir(parents=True, mode=0o755)
         self._make_cgroup()
         self._pin_namespaces()
@@ -89,6 +81,18 @@ class Sandbox:
             self.state_dir,
             memory_bound_bytes=self._memory_volume_bound(),
             downward=lambda source: downward_files(self.pod, source, self.facts),
+        )
+
+    def _record(self) -> Record:
+        return Record(
+            uid=self.uid,
+            namespace=self.pod.meta.namespace,
+            name=self.pod.meta.name,
+            owner=self.host.owner,
+            cgroup=self.cgroup,
+            log_dir=str(self.log_dir),
+            state_dir=str(self.state_dir),
+            runtime=str(self.host.runtime),
         )
 
     def remove(self) -> None:

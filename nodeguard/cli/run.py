@@ -6,8 +6,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, BinaryIO
 
 import click
 
@@ -68,6 +68,7 @@ def _run(config: Config, pods: tuple[Pod, ...], classes: tuple[Any, ...], termin
         else:
             node.stop_all(grace_seconds=0)
 
+    terminal.when_reader_is_gone(lambda: interrupted(signal.SIGPIPE))
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         node.loop.on_signal(signum, interrupted)
     with node:
@@ -92,22 +93,38 @@ class _Terminal:
         self._log_file = sys.stderr.buffer if self.data_only else sys.stdout.buffer
         names = [f"{pod.meta.name}/{c.name}" for pod in pods for c in pod.all_containers]
         painted = color.enabled(sys.stderr if self.data_only else sys.stdout)
+        self._on_broken: Callable[[], None] | None = None
         self._prefix = {name: color.prefix(f"[pod/{name}] ", i, painted).encode() for i, name in enumerate(names)}
+
+    def when_reader_is_gone(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` once when nobody reads the output any more (``nodeguard run … | head``)."""
+        self._on_broken = callback
 
     def log(self, pod: Pod, container: str, line: LogLine) -> None:
         """One line of a container, with its prefix, at once."""
         name = f"{pod.meta.name}/{container}"
         prefix = self._prefix.get(name) or f"[pod/{name}] ".encode()
-        self._log_file.write(prefix + line.content + b"\n")
-        self._log_file.flush()
+        self._write(self._log_file, prefix + line.content + b"\n")
 
     def event(self, event: Event) -> None:
         """One event, on stderr."""
         if self._events == "json":
-            click.echo(json.dumps(_event_json(event)), err=True)
+            self._write(sys.stderr.buffer, json.dumps(_event_json(event)).encode() + b"\n")
         elif self._events == "text":
             where = f"pod/{event.pod.split('/', 1)[1]}" + (f"/{event.container}" if event.container else "")
-            click.echo(f"{event.type:<7} {event.reason:<16} {where}: {event.message}", err=True)
+            text = f"{event.type:<7} {event.reason:<16} {where}: {event.message}\n"
+            self._write(sys.stderr.buffer, text.encode(errors="replace"))
+
+    def _write(self, file: BinaryIO, data: bytes) -> None:
+        """Write now; output that nobody reads must not keep the pods from being cleaned up."""
+        try:
+            file.write(data)
+            file.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), file.fileno())
+            callback, self._on_broken = self._on_broken, None
+            if callback is not None:
+                callback()
 
     def finish(self, objects: Sequence[Mapping[str, Any]]) -> None:
         """The final objects, if they were asked for."""
