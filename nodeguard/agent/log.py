@@ -15,6 +15,9 @@ from time import gmtime, strftime
 from nodeguard.runtime.conmon import parse_cri_line
 
 CHUNK_BYTES = 64 * 1024
+DRESSING_BYTES = 64
+"""More than time, stream and tag take at the start of an entry."""
+
 LINE_BYTES = 16 * 1024
 """A line without an end is handed on in pieces of this size, as the CRI log format itself does."""
 
@@ -89,7 +92,7 @@ class ContainerLog:
         """The last lines written, for ``terminationMessagePolicy: FallbackToLogsOnError``."""
         with suppress(OSError), self.path.open("rb") as file:
             file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - 4 * max_bytes))
+            file.seek(max(0, file.tell() - max_bytes - max_lines * DRESSING_BYTES))
             lines = [parse_cri_line(line) for line in file.read().splitlines()[-max_lines:]]
             text = b"\n".join(line.content for line in lines if line is not None)
             return text[-max_bytes:].decode(errors="replace")
