@@ -30,6 +30,8 @@ V1_UNLIMITED = "9223372036854771712"
         pytest.param("cpu.max", "50000 100000", "50000 50000", False, id="another period"),
         pytest.param("cpuset.cpus", "0,1,2", "0-2", True, id="ranges"),
         pytest.param("cpuset.cpus", "0,1", "0-2", False, id="more cpus"),
+        pytest.param("freezer.state", "FROZEN", "FREEZING", True, id="on its way"),
+        pytest.param("freezer.state", "FROZEN", "THAWED", False, id="not frozen"),
         pytest.param("cpu.shares", "1", "2", False, id="clamped is not taken"),
     ],
 )
