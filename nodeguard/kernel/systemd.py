@@ -15,6 +15,7 @@ UNIT = "nodeguard-pods.service"
 HOLDER = "holder"
 """The group of the process that keeps the unit running, beside the groups of pods."""
 
+_SLICE = "system.slice"
 _WAIT_SECONDS = 10.0
 
 
@@ -73,16 +74,14 @@ def stop_pods_unit(name: str = UNIT) -> None:
 
 
 def _start(name: str, mount_point: Path) -> None:
-    # The holder moves out of the way first: a group that holds processes cannot hand controllers down.
-    script = (
-        f'group="{mount_point}$(sed -n s/^0:://p /proc/self/cgroup)/{HOLDER}"; '
-        'mkdir -p "$group" && echo $$ > "$group/cgroup.procs" && exec sleep infinity'
-    )
+    # The holder moves out of the way first: a group that holds processes cannot hand controllers down. 0 is the writer
+    # itself, and with the slice given the path is known: systemd would expand any dollar in the command.
+    group = mount_point / _SLICE / name / HOLDER
     argv = [
-        *("systemd-run", "--quiet", "--collect", f"--unit={name}", "--description=Pods of nodeguard"),
-        *("--property=Delegate=yes", "--property=OOMPolicy=continue", "--property=TasksMax=infinity"),
-        # systemd-run would expand the dollars itself
-        *("/bin/sh", "-c", script.replace("$", "$$")),
+        *("systemd-run", "--quiet", "--collect", f"--unit={name}", f"--slice={_SLICE}"),
+        *("--description=Pods of nodeguard", "--property=Delegate=yes"),
+        *("--property=OOMPolicy=continue", "--property=TasksMax=infinity"),
+        *("/bin/sh", "-c", f"mkdir -p {group} && echo 0 > {group}/cgroup.procs && exec sleep infinity"),
     ]
     exit_code, _, stderr = process.capture(argv)
     if exit_code and "already" not in stderr:  # somebody else was faster
