@@ -79,7 +79,7 @@ def remove_pod(driver: Driver, paths: Paths, record: Record) -> None:
 def _steps(driver: Driver, root: str, paths: Paths, boot_id: str) -> Iterator[Callable[[], str]]:
     """Everything there is to remove; made one by one, because each step changes what the next one finds."""
     for directory in list(pod_dirs(paths.run_dir)):
-        record = read_record(directory)
+        record = read_record(directory) or read_record(paths.pod_state_dir(directory.name))
         if record is None:
             yield partial(_remove_unrecorded, directory)
         elif not record.owner.is_alive(boot_id):

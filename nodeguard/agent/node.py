@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any
 
-from nodeguard.agent import cleanup
+from nodeguard.agent import admit, cleanup
 from nodeguard.agent.clock import Clock
 from nodeguard.agent.config import Config
 from nodeguard.agent.event import EventSource, Listener
@@ -22,15 +21,14 @@ from nodeguard.agent.tree import Tree
 from nodeguard.agent.tree_view import read_tree, render
 from nodeguard.agent.turnstile import Turnstile
 from nodeguard.agent.watch import Watcher
-from nodeguard.errors import Conflict, HostLacks, InvalidInput, Rejected, RuntimeFailed
+from nodeguard.errors import Conflict, HostLacks, InvalidInput
 from nodeguard.kernel import proc
 from nodeguard.kernel.cgroup.detect import detect
 from nodeguard.model.pod import Pod, PriorityClass
 from nodeguard.model.status import Phase
-from nodeguard.policy import priority
 from nodeguard.policy.effective import amount, effective_requests
 from nodeguard.policy.qos import qos_class
-from nodeguard.runtime import image, probe
+from nodeguard.runtime import probe
 
 STARTS_AT_ONCE = 4
 """Containers being made at the same time: more only compete for the same two or four cores."""
@@ -82,8 +80,9 @@ class Node:
             Conflict: a pod of that name runs already.
             InvalidInput: an image cannot be had.
         """
-        admitted = [_with_identity(pod) for pod in self._resolve(tuple(pods), tuple(classes))]
-        _refuse_unknown_images(admitted)
+        admitted = [admit.with_identity(pod) for pod in admit.with_priority(pods, tuple(classes))]
+        if faults := admit.image_faults(admitted):
+            raise InvalidInput(faults)
         workers = [PodWorker(self.host, pod, qos_class(pod).qos, self._gone) for pod in admitted]
         with self.host.tree.locked():
             self._refuse_known_names(admitted)
@@ -185,16 +184,6 @@ class Node:
             ),
         )
 
-    def _resolve(self, pods: tuple[Pod, ...], classes: tuple[PriorityClass, ...]) -> list[Pod]:
-        resolved, refusals = [], []
-        for pod in pods:
-            result = priority.resolve(pod, classes)
-            refusals += [f"pod {pod.meta.key}: {fault}" for fault in result.errors]
-            resolved.append(result.pod)
-        if refusals:
-            raise Rejected("\n".join(refusals))
-        return resolved
-
     def _refuse_known_names(self, pods: list[Pod]) -> None:
         records = (read_record(directory) for directory in pod_dirs(self.host.paths.run_dir))
         taken = {f"{record.namespace}/{record.name}": record for record in records if record is not None}
@@ -209,8 +198,6 @@ class Node:
         self.host.tree.discount(worker.qos, _requested_millicpu(worker.pod))
         if self._running:
             self.host.tree.weigh()
-        if self._running:
-            self.host.tree.weigh()
 
     def _all_gone(self) -> bool:
         if self._started_calls and all(w.status().get("phase") != Phase.PENDING for w in self._workers):
@@ -220,26 +207,5 @@ class Node:
         return not self._running
 
 
-def _refuse_unknown_images(pods: Iterable[Pod]) -> None:
-    faults = []
-    for pod in pods:
-        for container in pod.all_containers:
-            try:
-                image.classify(container.image)
-            except RuntimeFailed as e:
-                faults.append(f"pod {pod.meta.key}, container {container.name}: {e.reason}: {e}")
-    if faults:
-        raise InvalidInput(faults)
-
-
 def _requested_millicpu(pod: Pod) -> int:
     return amount(effective_requests(pod), "cpu").milli_value()
-
-
-def _with_identity(pod: Pod) -> Pod:
-    """The pod with a uid of its own and, for ``generateName``, a name. A uid in the manifest is not trusted."""
-    from dataclasses import replace
-
-    uid = str(uuid.uuid4())
-    name = pod.meta.name or f"{pod.meta.generate_name}{uid[:5]}"
-    return replace(pod, meta=replace(pod.meta, uid=uid, name=name))

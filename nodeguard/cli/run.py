@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 import click
 
+from nodeguard.agent.admit import image_faults
 from nodeguard.agent.config import Config
 from nodeguard.agent.log import LogLine
 from nodeguard.cli import color, manifest
@@ -44,7 +45,8 @@ def run(files: tuple[str, ...], output: str | None, events: str, show_tree: bool
 
 def _read(files: tuple[str, ...]) -> tuple[tuple[Pod, ...], tuple[Any, ...]]:
     found = manifest.load(files)
-    faults = [finding for finding in found.findings if finding.severity is not Severity.WARNING]
+    faults = [str(finding) for finding in found.findings if finding.severity is not Severity.WARNING]
+    faults += image_faults(found.pods)
     if faults:
         raise InvalidInput(faults)
     for finding in found.findings:
