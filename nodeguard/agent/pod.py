@@ -10,6 +10,7 @@ from nodeguard.agent.container import ContainerWorker
 from nodeguard.agent.host import Host
 from nodeguard.agent.loop import Timer
 from nodeguard.agent.sandbox import Sandbox
+from nodeguard.model.instant import rfc3339
 from nodeguard.model.pod import Pod, QOSClass
 from nodeguard.model.status import PodView, SandboxStage, StopRequest, Termination
 from nodeguard.policy import lifecycle, status
@@ -68,14 +69,13 @@ class PodWorker:
             "name": self.pod.meta.name,
             "namespace": self.pod.meta.namespace,
             "uid": self.pod.meta.uid,
+            "creationTimestamp": rfc3339(self._started_at),
         }
-        return {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": metadata,
-            "spec": self.pod.raw.get("spec", {}),
-            "status": self._status,
-        }
+        settled = {"priority": self.pod.priority, "preemptionPolicy": self.pod.preemption_policy}
+        if self.pod.priority_class_name:
+            settled["priorityClassName"] = self.pod.priority_class_name
+        spec = {**self.pod.raw.get("spec", {}), **settled, "nodeName": self.host.settings.node_name}
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": self._status}
 
     def terminations(self) -> list[tuple[str, Termination]]:
         """How each container that has ended ended the last time, in the order of the spec."""
