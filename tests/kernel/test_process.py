@@ -4,6 +4,8 @@ import os
 import select
 import signal
 import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,10 @@ from nodeguard.kernel.process import ProcessId
 
 
 @pytest.fixture
-def sleeper() -> object:
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
     child = subprocess.Popen(["sleep", "60"])
+    while Path(f"/proc/{child.pid}/cmdline").read_bytes() != b"sleep\x0060\x00":
+        time.sleep(0.001)  # Popen returns in the middle of exec, before the new command line is in place
     yield child
     child.kill()
     child.wait()
