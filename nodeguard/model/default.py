@@ -63,8 +63,8 @@ def aggregate(spec: dict[str, Any], which: str) -> dict[str, Quantity]:
             _add(sidecars, amounts)
             phases.append(dict(sidecars))
         else:
-            phase = dict(sidecars)
-            _add(phase, amounts)
+            phase = dict(amounts)  # first, as the sum is printed in the notation of what stands first
+            _add(phase, sidecars)
             phases.append(phase)
     for phase in phases:
         for name, amount in phase.items():

@@ -180,3 +180,13 @@ def test_a_status_gives_only_its_qos_class() -> None:
     pod = decoded("{containers: [{name: a, command: [x]}]}", ", status: {qosClass: Guaranteed, phase: 7}")
     assert pod.qos_class is QOSClass.GUARANTEED
     assert "status" not in pod.raw
+
+
+def test_a_defaulted_pod_request_is_printed_as_the_init_container_it_comes_from() -> None:
+    pod = decoded(
+        spec_of(
+            "requests: {cpu: 1}", pod="limits: {memory: 2Gi}", init="*requests: {memory: 128M}|requests: {memory: 1Gi}"
+        )
+    )
+    assert pod.resources is not None
+    assert str(pod.resources.requests["memory"]) == "1173576Ki"
