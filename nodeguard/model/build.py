@@ -115,7 +115,7 @@ def _container(item: dict[str, Any], kind: ContainerKind, pod_security: dict[str
             RestartRule(
                 action=rule["action"],
                 operator=rule["exitCodes"]["operator"],
-                exit_codes=tuple(rule["exitCodes"]["values"]),
+                exit_codes=tuple(rule["exitCodes"].get("values", ())),
             )
             for rule in item.get("restartPolicyRules", ())
         ),

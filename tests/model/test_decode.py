@@ -667,10 +667,6 @@ BAD_CONTAINER = [
         "number with a suffix of n u m k M G T P E Ki Mi Gi Ti Pi Ei, or an exponent such as 1e3",
     ),
     (
-        "resources: {limits: {memory: 1e30}}",
-        "resources.limits.memory: found 1e30; more than any machine has, allowed is at most 9223372036854775807",
-    ),
-    (
         "resources: {limits: {memory: [1]}}",
         "resources.limits.memory: expected a quantity such as 500m or 64Mi, found a list",
     ),
@@ -750,14 +746,9 @@ def test_mount_faults() -> None:
             "[0].action: found 'Stop'; allowed are Restart, RestartAllContainers",
         ),
         ("[{action: Restart}]", "[0].exitCodes: required, but missing: exit codes the rule applies to"),
-        ("[{action: Restart, exitCodes: {operator: In}}]", "[0].exitCodes.values: must have at least one entry"),
         (
-            "[{action: Restart, exitCodes: {operator: In, values: [256]}}]",
-            "[0].exitCodes.values[0]: found 256; allowed is 0 to 255",
-        ),
-        (
-            "[{action: Restart, exitCodes: {operator: In, values: [1, 1]}}]",
-            "[0].exitCodes.values[1]: duplicate exit code 1",
+            f"[{{action: Restart, exitCodes: {{operator: In, values: {list(range(256))}}}}}]",
+            "[0].exitCodes.values: found 256 values; allowed are at most 255",
         ),
         (
             f"[{', '.join(['{action: Restart, exitCodes: {operator: In, values: [1]}}'] * 21)}]",
@@ -768,6 +759,59 @@ def test_mount_faults() -> None:
 def test_restart_rule_faults(rules: str, message: str) -> None:
     lines = of_container(f"restartPolicy: Never\nrestartPolicyRules: {rules}")
     assert errors_only(lines) == [f"spec.containers[0].restartPolicyRules{message}"]
+
+
+@pytest.mark.parametrize("values", ["[]", "[256, -1]"])
+def test_a_restart_rule_may_name_no_possible_exit_code_but_never_applies(values: str) -> None:
+    rules = f"[{{action: Restart, exitCodes: {{operator: In, values: {values}}}}}]"
+    assert of_container(f"restartPolicy: Never\nrestartPolicyRules: {rules}") == [
+        "warning: f:9: spec.containers[0].restartPolicyRules[0].exitCodes.values: the rule never applies: exit codes "
+        "are 0 to 255, none of them is named"
+    ]
+
+
+def test_a_restart_rule_may_apply_to_every_exit_code() -> None:
+    rules = ("{operator: NotIn}", "{operator: In, values: [1, 1]}")
+    listed = ", ".join(f"{{action: Restart, exitCodes: {codes}}}" for codes in rules)
+    assert of_container(f"restartPolicy: Never\nrestartPolicyRules: [{listed}]") == []
+
+
+@pytest.mark.parametrize(
+    ("resources", "message"),
+    [
+        (
+            "{limits: {requests.example.com/device: 1}}",
+            "limits[requests.example.com/device]: 'requests.example.com/device' is not a resource: "
+            "names with requests. are those of a ResourceQuota",
+        ),
+        ("{claims: [{name: gpu}]}", "claims[0].name: there is no claim 'gpu' in spec.resourceClaims"),
+    ],
+)
+def test_resource_faults(resources: str, message: str) -> None:
+    assert errors_only(of_container(f"resources: {resources}")) == [f"spec.containers[0].resources.{message}"]
+
+
+def test_names_of_kubernetes_may_be_overcommitted_and_fractions() -> None:
+    assert of_container("resources: {requests: {kubernetes.io/batch-cpu: 1500m, a.kubernetes.io/b: 1}}") == []
+
+
+@pytest.mark.parametrize(
+    ("amount", "most"),
+    [
+        ("memory: 1e30", "found 1e30; more than any machine has, possible is at most 9223372036854775807"),
+        ("cpu: 10P", "found 10P; more than any machine has, possible is at most 9223372036854775807m"),
+    ],
+)
+def test_more_than_any_machine_has_is_valid_but_cannot_be_run(amount: str, most: str) -> None:
+    (line,) = of_container(f"resources: {{limits: {{{amount}}}}}")
+    assert line == f"unsupported: f:8: spec.containers[0].resources.limits.{amount.partition(':')[0]}: {most}"
+
+
+def test_overhead_of_huge_pages_needs_cpu_or_memory_too() -> None:
+    assert errors_only(of_pod("overhead: {hugepages-2Mi: 2Mi}")) == [
+        "spec.overhead.hugepages-2Mi: huge pages need cpu or memory beside them"
+    ]
+    assert of_pod("overhead: {hugepages-2Mi: 2Mi, cpu: 10m}") == []
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ HOST_IMAGE = "host"
 """The image word for the host's own root file system."""
 _MAX_RULES = 20
 _MAX_EXIT_CODES = 255
+_MAX_EXIT_CODE = 255
 _ENV_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
 _CAPABILITIES = frozenset(
     """
@@ -36,14 +37,16 @@ class Around(NamedTuple):
 
     containers: frozenset[str]
     volumes: frozenset[str]
+    claims: frozenset[str]
     host_network: bool
     grace_seconds: int
 
 
 def check_container(report: Report, container: dict[str, Any], path: Path, around: Around, *, is_init: bool) -> None:
     """One entry of ``containers`` or ``initContainers``, its defaults applied."""
-    check_container_resources(report, container.get("resources", {}), (*path, "resources"))
-    if not container.get("command") and container.get("image", "") in ("", HOST_IMAGE):
+    check_container_resources(report, container.get("resources", {}), around.claims, (*path, "resources"))
+    has_words = container.get("command") or container.get("args")
+    if not has_words and container.get("image", "") in ("", HOST_IMAGE):
         report.unsupported(path, "no image: command is required, there is no image to take one from")
     working_dir = container.get("workingDir", "")
     if working_dir and not working_dir.startswith("/"):
@@ -166,14 +169,10 @@ def _check_restart_rules(report: Report, container: dict[str, Any], path: Path) 
         if "exitCodes" not in rule:
             report.error((*place, position, "exitCodes"), "required, but missing: exit codes the rule applies to")
             continue
-        values = rule["exitCodes"].get("values", ())
+        codes = rule["exitCodes"]
+        values = codes.get("values", ())
         where = (*place, position, "exitCodes", "values")
-        if not values:
-            report.error(where, "must have at least one entry")
         if len(values) > _MAX_EXIT_CODES:
             report.error(where, f"found {len(values)} values; allowed are at most {_MAX_EXIT_CODES}")
-        for number, value in enumerate(values):
-            if not 0 <= value <= 255:
-                report.error((*where, number), f"found {value}; allowed is 0 to 255")
-            elif value in values[:number]:
-                report.error((*where, number), f"duplicate exit code {value}")
+        elif codes.get("operator") == "In" and not any(0 <= value <= _MAX_EXIT_CODE for value in values):
+            report.warn(where, f"the rule never applies: exit codes are 0 to {_MAX_EXIT_CODE}, none of them is named")

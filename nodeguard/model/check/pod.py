@@ -33,6 +33,7 @@ def check_pod(report: Report, pod: dict[str, Any], path: Path) -> None:
     around = Around(
         containers=frozenset(name for name, _ in _names(spec)),
         volumes=frozenset(volume["name"] for volume in spec.get("volumes", ()) if "name" in volume),
+        claims=frozenset(claim["name"] for claim in spec.get("resourceClaims", ()) if "name" in claim),
         host_network=spec.get("hostNetwork", False),
         grace_seconds=spec.get("terminationGracePeriodSeconds", 30),
     )

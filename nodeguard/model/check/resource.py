@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nodeguard.model.check.report import Report, guess
+from nodeguard.model.check.report import Report, guess, shown
 from nodeguard.model.default import HUGEPAGES, aggregate
 from nodeguard.model.document import Path
 from nodeguard.model.quantity import MAX_INT64, Quantity
@@ -16,13 +16,26 @@ from nodeguard.model.syntax import qualified_name
 
 _CONTAINER_NAMES = ("cpu", "memory", "ephemeral-storage")
 _POD_NAMES = ("cpu", "memory")
+_BYTES = ("memory", "ephemeral-storage")
 _NANO = 10**9
 _MOST_NANO = {"cpu": MAX_INT64 * 10**6}
+_NATIVE = "kubernetes.io/"
+"""Names with this in them are Kubernetes' own: they may be overcommitted and need not be whole."""
+_QUOTA = "requests."
+"""Such names mean requests in a ResourceQuota."""
 
 
-def check_container_resources(report: Report, resources: dict[str, Any], path: Path) -> None:
-    """``resources`` of a container; requests already defaulted from limits."""
+def check_container_resources(report: Report, resources: dict[str, Any], claims: frozenset[str], path: Path) -> None:
+    """``resources`` of a container; requests already defaulted from limits, ``claims`` are those of the pod."""
     _check(report, resources, path, _CONTAINER_NAMES)
+    seen: set[str] = set()
+    for position, claim in enumerate(resources.get("claims", ())):
+        name, place = claim.get("name"), (*path, "claims", position, "name")
+        if name in seen:
+            report.error(place, f"duplicate claim {shown(name)}")
+        elif name is not None and name not in claims:
+            report.error(place, f"there is no claim {shown(name)} in spec.resourceClaims")
+        seen.add(name)
 
 
 def check_pod_resources(report: Report, spec: dict[str, Any], path: Path) -> None:
@@ -61,6 +74,7 @@ def check_overhead(report: Report, overhead: dict[str, Quantity], path: Path) ->
     for name, amount in overhead.items():
         if _check_name(report, name, (*path, name), _CONTAINER_NAMES):
             _check_amount(report, name, amount, (*path, name))
+    _check_beside_hugepages(report, {name: (*path, name) for name in overhead})
 
 
 def _check(report: Report, resources: dict[str, Any], path: Path, names: tuple[str, ...]) -> None:
@@ -82,17 +96,26 @@ def _check(report: Report, resources: dict[str, Any], path: Path, names: tuple[s
                 report.error(place, f"{name} needs a limit too, equal to the request: it cannot be overcommitted")
             elif request != limit:
                 report.error(place, f"found {request}; allowed is the limit, {limit}: it cannot be overcommitted")
-    if "cpu" not in requests and "memory" not in requests:
-        for name in {**limits, **requests}:
-            if name.startswith(HUGEPAGES):
-                key = "limits" if name in limits else "requests"
-                report.error((*path, key, name), "huge pages need cpu or memory beside them")
-                break
+    places = {name: (*path, "limits" if name in limits else "requests", name) for name in {**limits, **requests}}
+    _check_beside_hugepages(report, places)
+
+
+def _check_beside_hugepages(report: Report, places: dict[str, Path]) -> None:
+    if "cpu" in places or "memory" in places:
+        return
+    for name, place in places.items():
+        if name.startswith(HUGEPAGES):
+            report.error(place, "huge pages need cpu or memory beside them")
+            return
 
 
 def _is_whole(name: str) -> bool:
     """Huge pages and extended resources come in whole numbers and are never overcommitted."""
-    return name.startswith(HUGEPAGES) or "/" in name
+    return name.startswith(HUGEPAGES) or _is_extended(name)
+
+
+def _is_extended(name: str) -> bool:
+    return "/" in name and _NATIVE not in name
 
 
 def _check_name(report: Report, name: str, path: Path, names: tuple[str, ...]) -> bool:
@@ -103,11 +126,10 @@ def _check_name(report: Report, name: str, path: Path, names: tuple[str, ...]) -
             return True
         report.error(path, f"found {name!r}; allowed is hugepages- and a page size, such as hugepages-2Mi")
         return False
-    domain = name.partition("/")[0]
     if names is _CONTAINER_NAMES and "/" in name and qualified_name(name) is None:
-        if not domain.endswith("kubernetes.io"):
+        if not (_is_extended(name) and name.startswith(_QUOTA)):
             return True
-        report.error(path, f"{name!r} is not a resource: names below kubernetes.io belong to Kubernetes")
+        report.error(path, f"{name!r} is not a resource: names with {_QUOTA} are those of a ResourceQuota")
         return False
     meant = guess(name, names)
     hint = f"; did you mean {meant}?" if meant else ""
@@ -121,14 +143,14 @@ def _check_amount(report: Report, name: str, amount: Quantity, path: Path) -> No
     if amount.nano < 0:
         report.error(path, f"found {amount}; must not be negative")
     elif amount.nano > most:
-        report.error(path, f"found {amount}; more than any machine has, allowed is at most {Quantity(most)}")
-    elif "/" in name and amount.nano % _NANO:
+        report.unsupported(path, f"found {amount}; more than any machine has, possible is at most {Quantity(most)}")
+    elif _is_extended(name) and amount.nano % _NANO:
         report.error(path, f"found {amount}; allowed are whole numbers")
     elif name.startswith(HUGEPAGES):
         size = page_size(name)
         if size is not None and amount.nano % size.nano:
             report.error(path, f"found {amount}; allowed are whole multiples of the page size, {size}")
-    elif name != "cpu" and amount.nano % _NANO:
+    elif name in _BYTES and amount.nano % _NANO:
         report.warn(
             path, f"{amount} is a fraction of a byte, rounded up to {amount.value()}; M or Mi was probably meant"
         )
