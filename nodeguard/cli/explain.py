@@ -125,7 +125,7 @@ def explain(files: tuple[str, ...], output: str, **options: Any) -> None:
     for pod, warnings in _with_warnings(documents, found):
         resolution = resolve(pod, found.priority_classes)
         warnings += [
-            f"{error}; a cluster without that PriorityClass would refuse the pod" for error in resolution.errors
+            f"{error}; a cluster with these PriorityClasses would refuse the pod" for error in resolution.errors
         ]
         items.append(explain_pod(resolution.pod, node, settings, warnings=warnings))
     result = ExplanationList(items=tuple(items))

@@ -184,7 +184,7 @@ def test_priority_without_its_class_is_believed_with_a_warning(items: Items, tmp
     assert (item["priority"], item["critical"]) == (2_000_000_000, True)
     assert item["warnings"] == [
         "spec.priorityClassName: no PriorityClass with name 'vital' was found; "
-        "a cluster without that PriorityClass would refuse the pod"
+        "a cluster with these PriorityClasses would refuse the pod"
     ]
 
 
