@@ -131,7 +131,7 @@ class ContainerWorker:
     def oom_killed(self, count: int) -> None:
         """The kernel's OOM killer took processes of the instance."""
         name = self._container.name
-        self._warning("OOMKilling", f"Memory limit reached: the kernel killed {count} process(es) of container {name}")
+        self._warning("OOMKilling", f"The kernel's OOM killer took {count} process(es) of container {name}")
 
     def _normal(self, reason: str, message: str) -> None:
         self._host.events.normal(self._sandbox.pod.meta, reason, message, self._container.name)
