@@ -18,7 +18,7 @@ from pathlib import Path
 from nodeguard.agent.host import Paths
 from nodeguard.agent.record import Record, pod_dirs, read_record, shares
 from nodeguard.agent.root import Root
-from nodeguard.agent.tree import OWNER_MARK, locked
+from nodeguard.agent.tree import OWNER_MARK, locked, remove_root
 from nodeguard.errors import NodeguardError
 from nodeguard.kernel import process
 from nodeguard.kernel.cgroup.driver import Driver
@@ -65,15 +65,21 @@ def remove_pod(driver: Driver, paths: Paths, record: Record) -> None:
     """
     run_dir = paths.pod_run_dir(record.uid)
     _kill_supervisors(run_dir)
-    if driver.owner(record.cgroup) == record.uid:
+    if _is_ours(driver, record):
         driver.kill(record.cgroup)
     for bundle in _bundles(run_dir):
         _delete_container(record, paths, bundle.name)
-    if driver.owner(record.cgroup) == record.uid:
+    if _is_ours(driver, record):
         driver.remove(record.cgroup)
     remove_tree(Path(record.log_dir))
     remove_tree(Path(record.state_dir))
     remove_tree(run_dir)
+
+
+def _is_ours(driver: Driver, record: Record) -> bool:
+    """It has our mark, or a crash came between making and marking it."""
+    owner = driver.owner(record.cgroup)
+    return owner == record.uid or (owner is None and not driver.processes(record.cgroup))
 
 
 def _steps(driver: Driver, root: str, paths: Paths, boot_id: str) -> Iterator[Callable[[], str]]:
@@ -91,7 +97,7 @@ def _steps(driver: Driver, root: str, paths: Paths, boot_id: str) -> Iterator[Ca
         yield partial(_remove_cgroup, driver, path)
     if not shares(paths.run_dir, boot_id) and not any(pod_dirs(paths.run_dir)):
         if driver.owner(root) == OWNER_MARK:
-            yield partial(_remove_cgroup, driver, root)
+            yield partial(_remove_root, driver, root)
         if (paths.run_dir / "host").is_dir():
             yield partial(_remove_host_root, paths)
 
@@ -119,6 +125,11 @@ def _remove_state(directory: Path) -> str:
 def _remove_cgroup(driver: Driver, path: str) -> str:
     driver.remove(path)
     return f"cgroup {path}"
+
+
+def _remove_root(driver: Driver, root: str) -> str:
+    remove_root(driver, root)
+    return f"cgroup {root}"
 
 
 def _remove_host_root(paths: Paths) -> str:

@@ -7,6 +7,7 @@ and the tier weights become the sums. Everything here happens under one short-he
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -16,12 +17,15 @@ from pathlib import Path
 from nodeguard.agent.record import Owner, Share, pod_dirs, shares
 from nodeguard.agent.root import Root
 from nodeguard.errors import Conflict
+from nodeguard.kernel.cgroup.driver import Driver
 from nodeguard.model.node import CgroupLimits, NodeCapacity
 from nodeguard.model.pod import QOSClass
 from nodeguard.policy import limits
 from nodeguard.policy.control import control_files
 from nodeguard.policy.setting import ResourceSettings
 from nodeguard.runtime import rootfs
+
+log = logging.getLogger(__name__)
 
 OWNER_MARK = "root"
 """The mark on the root and tier cgroups; a pod's cgroup carries its uid."""
@@ -99,8 +103,11 @@ class Tree:
             (self._run_dir / "owners" / f"{self._owner.pid}.json").unlink(missing_ok=True)
             remaining = shares(self._run_dir, self._owner.boot_id)
             if not remaining and not any(pod_dirs(self._run_dir)):
-                self._driver.remove(self._root)
-                self._release()
+                try:
+                    remove_root(self._driver, self._root)
+                    self._release()
+                except Conflict as e:
+                    log.warning("cgroup not removed: %s", e)
                 rootfs.unmount_host(self._run_dir)
             else:
                 self._weigh(remaining)
@@ -136,6 +143,24 @@ class Tree:
     def _write(self, path: str, values: CgroupLimits) -> None:
         files = control_files(values, self._driver.version)
         self._driver.write(path, [file for file in files if self._driver.has(file.controller, file.file)])
+
+
+def remove_root(driver: Driver, root: str) -> None:
+    """Root and tiers are gone, if the root is ours. Whatever else is in them is not, and nothing of it is killed.
+
+    Raises:
+        Conflict: somebody has groups or processes there, which stay, and the groups above them.
+    """
+    if driver.owner(root) != OWNER_MARK:
+        return
+    kept = []
+    for path in (*(f"{root}/{qos.tier}" for qos in QOSClass), root):
+        if driver.children(path) or driver.processes(path):
+            kept.append(path)
+        else:
+            driver.remove(path)
+    if kept:
+        raise Conflict(f"{kept[0]} holds groups or processes that are not nodeguard's")
 
 
 @contextmanager
