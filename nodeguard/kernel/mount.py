@@ -56,9 +56,10 @@ def mount(source: str, target: StrPath, file_system: str, flags: int = 0, data: 
 
 
 def bind(source: StrPath, target: StrPath, *, recursive: bool = False, read_only: bool = False) -> None:
-    """Let ``target`` show what ``source`` shows."""
-    flags = MS_BIND | (MS_REC if recursive else 0)
-    mount(os.fspath(source), target, "", flags)
+    """Let ``target`` show what ``source`` shows; what is mounted in one later is not seen in the other."""
+    depth = MS_REC if recursive else 0
+    mount(os.fspath(source), target, "", MS_BIND | depth)
+    mount("", target, "", MS_PRIVATE | depth)
     if read_only:  # the kernel ignores the flag in the first call
         mount("", target, "", MS_REMOUNT | MS_BIND | MS_RDONLY)
 
