@@ -21,7 +21,6 @@ from nodeguard.policy.control import control_files
 from nodeguard.policy.oom import oom_score_adj, without_negative_scores
 from nodeguard.runtime import bundle, capability, image, rootfs, seccomp, user, volume
 from nodeguard.runtime.conmon import ConmonRequest, runtime_argv
-from nodeguard.runtime.mountinfo import parse_mountinfo
 from nodeguard.runtime.tree import remove_tree
 
 MESSAGE_BYTES = 4096
@@ -233,7 +232,7 @@ def _host_mounts(plan: Blueprint) -> Iterator[bundle.Mount]:
         return
     paths = plan.sandbox.host.paths
     own = [str(path) for path in (paths.run_dir, paths.state_dir, paths.log_dir)]
-    yield from rootfs.host_submounts(parse_mountinfo(mount.read_mountinfo()), hidden=own)
+    yield from rootfs.host_submounts(mount.list_mounts(), hidden=own)
     yield bundle.private_tmpfs("/run")
     for path in own:
         if not path.startswith("/run/") and Path(path).is_dir():

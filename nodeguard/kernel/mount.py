@@ -35,6 +35,8 @@ class MountPoint:
     file_system: str
     source: str
     super_options: tuple[str, ...]
+    propagation: tuple[str, ...] = ()
+    """The optional fields: ``shared:1``, ``master:2`` …"""
 
     @property
     def is_read_only(self) -> bool:
@@ -90,6 +92,11 @@ def read_mountinfo(proc: str = "/proc") -> str:
         return file.read()
 
 
+def list_mounts() -> list[MountPoint]:
+    """The mounts this process sees, oldest first."""
+    return parse_mountinfo(read_mountinfo())
+
+
 def parse_mountinfo(text: str) -> list[MountPoint]:
     """Every mount of the text; lines that make no sense are left out.
 
@@ -108,6 +115,7 @@ def parse_mountinfo(text: str) -> list[MountPoint]:
                     file_system=right[0],
                     source=unescape(right[1]),
                     super_options=tuple(right[2].split(",")),
+                    propagation=tuple(left[6:]),
                 )
             )
     return found

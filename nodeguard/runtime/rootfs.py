@@ -14,9 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from nodeguard.errors import HostLacks, RuntimeFailed
-from nodeguard.kernel.mount import MS_NODEV, MS_NOSUID, MS_RDONLY, mount, mounts_below, unmount
+from nodeguard.kernel.mount import MS_NODEV, MS_NOSUID, MS_RDONLY, MountPoint, list_mounts, mount, mounts_below, unmount
 from nodeguard.runtime.bundle import Mount
-from nodeguard.runtime.mountinfo import MountEntry, read_mountinfo
 
 _DISK_FILE_SYSTEMS = frozenset(
     (
@@ -102,7 +101,7 @@ def unmount_rootfs(container_dir: Path) -> None:
         unmount(str(merged))
 
 
-def host_submounts(mounts: Iterable[MountEntry], hidden: Iterable[str] = ()) -> tuple[Mount, ...]:
+def host_submounts(mounts: Iterable[MountPoint], hidden: Iterable[str] = ()) -> tuple[Mount, ...]:
     """The disks mounted below ``/`` (a separate /usr, /home …) as read-only mounts for a container on the host's root.
 
     ``hidden`` names directories that stay out together with everything below them.
@@ -110,7 +109,7 @@ def host_submounts(mounts: Iterable[MountEntry], hidden: Iterable[str] = ()) -> 
     closed = (*_PRIVATE_TO_THE_HOST, *hidden)
     found: dict[str, Mount] = {}
     for entry in mounts:
-        point = entry.point
+        point = entry.mount_point
         if point == "/" or entry.file_system not in _DISK_FILE_SYSTEMS:
             continue
         if any(point == path or point.startswith(path.rstrip("/") + "/") for path in closed):
@@ -139,4 +138,4 @@ def _explain(error: OSError, lower: str) -> Exception:
 
 def _is_overlay(path: str) -> bool:
     """Whether ``path`` is a mount point of an overlay."""
-    return [entry.file_system for entry in read_mountinfo() if entry.point == path][-1:] == ["overlay"]
+    return [entry.file_system for entry in list_mounts() if entry.mount_point == path][-1:] == ["overlay"]

@@ -19,7 +19,6 @@ from nodeguard.errors import RuntimeFailed
 from nodeguard.kernel import mount, path
 from nodeguard.model.pod import DownwardAPI, EmptyDir, HostPath, Pod, Volume, VolumeMount
 from nodeguard.runtime.bundle import Mount
-from nodeguard.runtime.mountinfo import read_mountinfo
 from nodeguard.runtime.tree import remove_tree
 
 __all__ = ["FileContent", "mount_volume", "prepare", "remove", "remove_tree"]
@@ -274,8 +273,8 @@ def _check_propagation(source: Path, propagation: str) -> None:
     wanted = ("shared:",) if propagation == "Bidirectional" else ("shared:", "master:")
     best = ""
     tags: tuple[str, ...] = ()
-    for entry in read_mountinfo():
-        point = entry.point
+    for entry in mount.list_mounts():
+        point = entry.mount_point
         inside = point == "/" or str(source) == point or str(source).startswith(point + "/")
         if inside and len(point) >= len(best):
             best, tags = point, entry.propagation

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from nodeguard.errors import HostLacks, RuntimeFailed
+from nodeguard.kernel.mount import parse_mountinfo
 from nodeguard.runtime import rootfs
-from nodeguard.runtime.mountinfo import MountEntry, parse_mountinfo
 from nodeguard.runtime.rootfs import host_submounts, mount_rootfs
 
 MOUNTINFO = r"""
@@ -28,8 +28,9 @@ broken line
 
 def test_parse_mountinfo() -> None:
     entries = parse_mountinfo(MOUNTINFO)
-    assert entries[0] == MountEntry(point="/", file_system="ext4", propagation=("shared:1",))
-    assert entries[3] == MountEntry(point="/srv/my data", file_system="xfs", propagation=("master:4",))
+    told = [(entry.mount_point, entry.file_system, entry.propagation) for entry in entries]
+    assert told[0] == ("/", "ext4", ("shared:1",))
+    assert told[3] == ("/srv/my data", "xfs", ("master:4",))
     assert entries[4].propagation == ()
     assert len(entries) == 10
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from nodeguard.errors import RuntimeFailed
+from nodeguard.kernel.mount import MountPoint
 from nodeguard.model.meta import ObjectMeta
 from nodeguard.model.pod import DownwardAPI, EmptyDir, HostPath, Pod, Volume, VolumeMount
 from nodeguard.model.quantity import Quantity
 from nodeguard.runtime import volume
-from nodeguard.runtime.mountinfo import MountEntry
 from nodeguard.runtime.volume import mount_volume, prepare
 
 
@@ -156,6 +156,18 @@ def test_downward_files_are_laid_out_for_atomic_change(tmp_path: Path) -> None:
     assert make(DownwardAPI(), tmp_path, files=files) == made, "may be repeated"
 
 
+def mounted(where: str, propagation: tuple[str, ...]) -> MountPoint:
+    return MountPoint(
+        mount_point=where,
+        root="/",
+        options=("rw",),
+        file_system="ext4",
+        source="disk",
+        super_options=("rw",),
+        propagation=propagation,
+    )
+
+
 @pytest.mark.parametrize(
     ("entry", "options"),
     [
@@ -168,8 +180,8 @@ def test_downward_files_are_laid_out_for_atomic_change(tmp_path: Path) -> None:
 def test_mount_options(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: VolumeMount, options: tuple[str, ...]
 ) -> None:
-    shared = (MountEntry(point="/", file_system="ext4", propagation=("shared:1",)),)
-    monkeypatch.setattr(volume, "read_mountinfo", lambda: shared)
+    shared = (mounted("/", ("shared:1",)),)
+    monkeypatch.setattr("nodeguard.kernel.mount.list_mounts", lambda: shared)
     monkeypatch.setattr(volume, "_can_set_mounts_recursively", lambda: True)
     made = mount_volume(entry, tmp_path, sub_path="", sub_path_target=tmp_path / "t", privileged=True)
     assert (made.destination, made.source, made.options) == ("/m", str(tmp_path), options)
@@ -187,11 +199,11 @@ def test_propagation_that_cannot_be(
     monkeypatch: pytest.MonkeyPatch, propagation: str, privileged: bool, words: str
 ) -> None:
     table = (
-        MountEntry(point="/", file_system="ext4", propagation=("shared:1",)),
-        MountEntry(point="/srv", file_system="ext4", propagation=()),
-        MountEntry(point="/srv2", file_system="ext4", propagation=("shared:2",)),
+        mounted("/", ("shared:1",)),
+        mounted("/srv", ()),
+        mounted("/srv2", ("shared:2",)),
     )
-    monkeypatch.setattr(volume, "read_mountinfo", lambda: table)
+    monkeypatch.setattr("nodeguard.kernel.mount.list_mounts", lambda: table)
     entry = VolumeMount(name="v", mount_path="/m", mount_propagation=propagation)
     with pytest.raises(RuntimeFailed, match=words):
         mount_volume(entry, Path("/srv/x"), sub_path="", sub_path_target=Path("/t"), privileged=privileged)
