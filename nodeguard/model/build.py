@@ -8,17 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nodeguard.model.buildplace import build_affinity, build_tolerations
 from nodeguard.model.check.container import plain_capability
 from nodeguard.model.default import is_sidecar
+from nodeguard.model.instant import parse_rfc3339
 from nodeguard.model.meta import ObjectMeta
 from nodeguard.model.pod import (
+    NO_STATUS,
     Container,
     ContainerKind,
+    ContainerPort,
     DownwardAPI,
     DownwardFile,
     EmptyDir,
     EnvVar,
     FieldRef,
+    GivenStatus,
     HostAlias,
     HostPath,
     Pod,
@@ -34,7 +39,7 @@ from nodeguard.model.pod import (
 from nodeguard.model.quantity import Quantity
 
 
-def build_pod(value: dict[str, Any], qos_class: QOSClass | None) -> Pod:
+def build_pod(value: dict[str, Any], qos_class: QOSClass | None, given: GivenStatus = NO_STATUS) -> Pod:
     """The pod; ``raw`` is ``value`` with its quantities as canonical text."""
     spec: dict[str, Any] = value["spec"]
     security = spec.get("securityContext", {})
@@ -68,8 +73,14 @@ def build_pod(value: dict[str, Any], qos_class: QOSClass | None) -> Pod:
         ),
         service_account_name=spec.get("serviceAccountName") or spec.get("serviceAccount", ""),
         node_name=spec.get("nodeName", ""),
+        node_selector=spec.get("nodeSelector", {}),
+        affinity=build_affinity(spec),
+        tolerations=build_tolerations(spec),
+        os=spec.get("os", {}).get("name", ""),
+        supplemental_groups_policy=security.get("supplementalGroupsPolicy", ""),
         volumes=tuple(volume for item in spec.get("volumes", ()) if (volume := _volume(item)) is not None),
         qos_class=qos_class,
+        given=given,
         raw=to_json(value),
     )
 
@@ -83,6 +94,8 @@ def build_meta(meta: Mapping[str, Any]) -> ObjectMeta:
         uid=meta.get("uid", ""),
         labels=meta.get("labels", {}),
         annotations=meta.get("annotations", {}),
+        controller_kind=next((o.get("kind", "") for o in meta.get("ownerReferences", ()) if o.get("controller")), ""),
+        deletion_timestamp=parse_rfc3339(meta.get("deletionTimestamp", "")),
     )
 
 
@@ -107,6 +120,16 @@ def _container(item: dict[str, Any], kind: ContainerKind, pod_security: dict[str
         args=tuple(item.get("args", ())),
         working_dir=item.get("workingDir", ""),
         env=tuple(_variable(variable) for variable in item.get("env", ())),
+        ports=tuple(
+            ContainerPort(
+                container_port=port["containerPort"],
+                name=port.get("name", ""),
+                protocol=port["protocol"],
+                host_port=port.get("hostPort", 0),
+                host_ip=port.get("hostIP", ""),
+            )
+            for port in item.get("ports", ())
+        ),
         resources=_resources(item.get("resources", {})),
         volume_mounts=tuple(_mount(mount) for mount in item.get("volumeMounts", ())),
         security_context=_security(item.get("securityContext", {}), pod_security),

@@ -14,6 +14,7 @@ from nodeguard.model.check.pod import check_pod
 from nodeguard.model.check.priorityclass import check_priority_class
 from nodeguard.model.check.report import Report, guess, shown
 from nodeguard.model.check.shape import check_shape
+from nodeguard.model.check.status import check_status
 from nodeguard.model.default import apply_defaults
 from nodeguard.model.document import Document, Path
 from nodeguard.model.finding import Finding, Severity, in_file_order
@@ -135,6 +136,7 @@ class _Decoder:
         _check_name(report, value, path, may_generate=True)
         status = pod.pop("status", None)
         qos_class = _qos_class(report, status, (*path, "status", "qosClass"))
+        given = check_status(report, status, (*path, "status"))
         apply_defaults(pod)
         check_pod(report, pod, path)
         meta = build_meta(pod["metadata"])
@@ -143,7 +145,7 @@ class _Decoder:
         if meta.uid:
             self._unique(report, (*path, "metadata", "uid"), "uid", meta.uid)
         if not report.has_errors and not self._is_broken:
-            self.pods.append(build_pod(pod, qos_class))
+            self.pods.append(build_pod(pod, qos_class, given))
 
     def _priority_class(self, report: Report, value: dict[str, Any], path: Path) -> None:
         given = {"apiVersion": _VERSIONS["PriorityClass"], "kind": "PriorityClass", **value}

@@ -15,6 +15,8 @@ class ObjectMeta:
     """``metadata`` of any object, as far as nodeguard reads it.
 
     ``name`` is empty when the manifest gives only a ``generateName``: whoever stores the object makes the name up.
+    ``controller_kind`` is the kind of the owner that manages the object, such as ``DaemonSet``;
+    ``deletion_timestamp`` is UNIX seconds.
     """
 
     name: str
@@ -23,6 +25,8 @@ class ObjectMeta:
     uid: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+    controller_kind: str = ""
+    deletion_timestamp: float | None = None
 
     @property
     def key(self) -> str:

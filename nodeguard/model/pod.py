@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from nodeguard.model.meta import ObjectMeta
+from nodeguard.model.meta import Condition, ObjectMeta
+from nodeguard.model.placement import Affinity, Toleration
 from nodeguard.model.quantity import Quantity
 
 ResourceList = Mapping[str, Quantity]
@@ -114,6 +115,17 @@ class SecurityContext:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerPort:
+    """One entry of ``ports``; ``host_port`` 0 means: none on the host."""
+
+    container_port: int
+    name: str = ""
+    protocol: str = "TCP"
+    host_port: int = 0
+    host_ip: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RestartRule:
     """One entry of a container's ``restartPolicyRules``."""
 
@@ -137,6 +149,7 @@ class Container:
     args: tuple[str, ...] = ()
     working_dir: str = ""
     env: tuple[EnvVar, ...] = ()
+    ports: tuple[ContainerPort, ...] = ()
     resources: ResourceRequirements = ResourceRequirements()
     volume_mounts: tuple[VolumeMount, ...] = ()
     security_context: SecurityContext = SecurityContext()
@@ -197,6 +210,25 @@ class HostAlias:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GivenStatus:
+    """What the ``status`` of a manifest says that admission heeds; ``start_time`` is UNIX seconds."""
+
+    phase: str = ""
+    start_time: float | None = None
+    nominated_node_name: str = ""
+    conditions: tuple[Condition, ...] = ()
+
+    @property
+    def has_ended(self) -> bool:
+        """The pod takes nothing of the node any more."""
+        return self.phase in ("Succeeded", "Failed")
+
+
+NO_STATUS = GivenStatus()
+ANYWHERE = Affinity()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pod:
     """``v1 Pod``: metadata and spec; what it does now is in ``model/status.py``.
 
@@ -228,8 +260,14 @@ class Pod:
     host_aliases: tuple[HostAlias, ...] = ()
     service_account_name: str = ""
     node_name: str = ""
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    affinity: Affinity = ANYWHERE
+    tolerations: tuple[Toleration, ...] = ()
+    os: str = ""
+    supplemental_groups_policy: str = ""
     volumes: tuple[Volume, ...] = ()
     qos_class: QOSClass | None = None
+    given: GivenStatus = NO_STATUS
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property

@@ -32,7 +32,7 @@ META: Table = {
         "resourceVersion": h("string", _SERVER),
         "generation": h("int64", _SERVER),
         "creationTimestamp": h("time", _SERVER),
-        "deletionTimestamp": h("time", _SERVER),
+        "deletionTimestamp": h("time", _SERVER, syntax="timestamp"),
         "deletionGracePeriodSeconds": h("int64", _SERVER),
         "selfLink": h("string", _SERVER),
         "managedFields": h("[]any", _SERVER),
@@ -67,7 +67,7 @@ KINDS: Table = {
         **_KIND,
         "metadata": h("ObjectMeta", "Name, labels and annotations."),
         "spec": h("PodSpec!", "What is to run."),
-        "status": h("any", "What was observed; ignored but for qosClass, which stays once set."),
+        "status": h("any", "What was observed; ignored but for qosClass, which stays once set, and for admission."),
     },
     "PriorityClass": {
         **_KIND,

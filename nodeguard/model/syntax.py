@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from nodeguard.model.instant import parse_rfc3339
+
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
@@ -101,6 +103,11 @@ def ip_address(text: str) -> str | None:
     return "allowed is an IPv4 or IPv6 address"
 
 
+def timestamp(text: str) -> str | None:
+    """RFC 3339, as ``metav1.Time`` is written."""
+    return "allowed is a time such as 2026-08-26T12:00:00Z" if parse_rfc3339(text) is None else None
+
+
 def absolute_path(text: str) -> str | None:
     """Begins with '/'."""
     return None if text.startswith("/") else "must be an absolute path, beginning with '/'"
@@ -137,6 +144,7 @@ SYNTAX: dict[str, Callable[[str], str | None]] = {
         sysctl_name,
         uid,
         ip_address,
+        timestamp,
         absolute_path,
         no_backsteps,
         relative_path,

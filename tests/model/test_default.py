@@ -176,8 +176,8 @@ def test_the_container_s_security_settings_win_over_the_pod_s() -> None:
     assert (second.run_as_user, second.run_as_non_root, second.seccomp_profile) == (1, False, "RuntimeDefault")
 
 
-def test_a_status_gives_only_its_qos_class() -> None:
-    pod = decoded("{containers: [{name: a, command: [x]}]}", ", status: {qosClass: Guaranteed, phase: 7}")
+def test_a_status_gives_its_qos_class_and_is_not_printed_again() -> None:
+    pod = decoded("{containers: [{name: a, command: [x]}]}", ", status: {qosClass: Guaranteed, hostIP: 7}")
     assert pod.qos_class is QOSClass.GUARANTEED
     assert "status" not in pod.raw
 
