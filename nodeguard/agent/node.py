@@ -84,13 +84,18 @@ class Node:
         if faults := admit.image_faults(admitted):
             raise InvalidInput(faults)
         workers = [PodWorker(self.host, pod, qos_class(pod).qos, self._gone) for pod in admitted]
-        with self.host.tree.locked():
-            self._refuse_known_names(admitted)
+        try:
+            with self.host.tree.locked():
+                self._refuse_known_names(admitted)
+                for worker in workers:
+                    worker.record()
             for worker in workers:
-                worker.record()
-        for worker in workers:
-            self.host.tree.add(worker.qos, _requested_millicpu(worker.pod))
-        self.host.tree.weigh()
+                self.host.tree.add(worker.qos, _requested_millicpu(worker.pod))
+            self.host.tree.weigh()
+        except BaseException:
+            for worker in workers:
+                worker.unrecord()
+            raise
         for worker in workers:
             self._workers.append(worker)
             self._running.add(worker.pod.meta.uid)

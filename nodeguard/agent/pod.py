@@ -47,6 +47,10 @@ class PodWorker:
         """Write down that the pod exists, before anything of it does. The tree's lock must be held."""
         self._sandbox.record()
 
+    def unrecord(self) -> None:
+        """The pod is not to be after all; nothing of it has been made."""
+        self._sandbox.unrecord()
+
     def view(self) -> PodView:
         """What is seen of the pod now."""
         return PodView(

@@ -103,6 +103,10 @@ def write_json(path: Path, value: object) -> None:
     """Replace ``path`` in one step: a reader sees the old or the new text, never half of one."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(fd, "w") as file:
-        json.dump(value, file)
-    beside.replace(path)
+    try:
+        with os.fdopen(fd, "w") as file:
+            json.dump(value, file)
+        beside.replace(path)
+    except BaseException:  # the disk is full
+        beside.unlink(missing_ok=True)
+        raise

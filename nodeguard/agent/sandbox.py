@@ -66,6 +66,10 @@ class Sandbox:
         """Write the record that comes first, so that nothing can be left without one."""
         self._record().write(self.run_dir)
 
+    def unrecord(self) -> None:
+        """Take the record back, of which nothing has come."""
+        remove_tree(self.run_dir)
+
     def prepare(self) -> None:
         """Make everything; ``record`` has been called."""
         host = self.host

@@ -94,11 +94,20 @@ def main() -> NoReturn:
     The process ends here and now: taking the interpreter apart would cost 40 ms that ``run`` can spend better, and
     nothing is left that needs it.
     """
+    _open_missing_streams()
     code = run(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
     os._exit(code)
+
+
+def _open_missing_streams() -> None:
+    """Whoever started us without standard streams gets silence; a pipe of ours must not take such a number."""
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+            setattr(sys, name, os.fdopen(descriptor, mode))
 
 
 def run(arguments: Sequence[str]) -> int:

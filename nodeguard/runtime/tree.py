@@ -38,7 +38,7 @@ def remove_tree(path: Path) -> None:
         raise Conflict(f"{path} is not removed: {', '.join(left)} cannot be unmounted")
     try:
         parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     try:
         _remove_entry(parent, path.name)
