@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from nodeguard.model.placement import Taint
+from nodeguard.model.quantity import Quantity
+
 UNLIMITED = -1
 """``max`` on v2, -1 on v1."""
 
@@ -25,6 +28,22 @@ class NodeCapacity:
     ephemeral_storage_bytes: int = 0
     page_size_bytes: int = 4096
     hugepages_bytes: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeView:
+    """The node as admission sees it: ``metadata``, ``spec``, and what of it pods may be given.
+
+    A resource that ``allocatable`` does not name is one the node has nothing of, ``pods`` included.
+    """
+
+    name: str
+    allocatable: Mapping[str, Quantity]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[Taint, ...] = ()
+    unschedulable: bool = False
+    supplemental_groups_policy: bool = False
+    """``status.features.supplementalGroupsPolicy``: whether ``Strict`` can be honoured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,9 +28,12 @@ _CONFIG_MIRROR = "kubernetes.io/config.mirror"
 
 def is_critical(pod: Pod) -> bool:
     """Whether the kubelet never evicts the pod and makes room for it: static, mirror, or of system priority."""
-    annotations = pod.meta.annotations
-    is_static = annotations.get(_CONFIG_SOURCE, "api") != "api"
-    return is_static or _CONFIG_MIRROR in annotations or (pod.priority or 0) >= CRITICAL_PRIORITY
+    return is_static(pod) or _CONFIG_MIRROR in pod.meta.annotations or (pod.priority or 0) >= CRITICAL_PRIORITY
+
+
+def is_static(pod: Pod) -> bool:
+    """Whether the pod comes from a file or a URL rather than from the API server."""
+    return pod.meta.annotations.get(_CONFIG_SOURCE, "api") != "api"
 
 
 def is_node_critical(pod: Pod) -> bool:

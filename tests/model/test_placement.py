@@ -49,7 +49,8 @@ def test_a_pod_says_nothing_of_its_place() -> None:
 
 def test_the_node_selector_and_the_operating_system() -> None:
     pod = decoded(
-        "nodeSelector: {disk: ssd}, os: {name: linux}, securityContext: {supplementalGroupsPolicy: Strict}, nodeName: n1"
+        "nodeSelector: {disk: ssd}, os: {name: linux}, securityContext: {supplementalGroupsPolicy: Strict}, "
+        "nodeName: n1"
     )
     assert (pod.node_selector, pod.os, pod.supplemental_groups_policy) == ({"disk": "ssd"}, "linux", "Strict")
 
