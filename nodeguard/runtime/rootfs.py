@@ -104,13 +104,18 @@ def unmount_rootfs(container_dir: Path) -> None:
 def host_submounts(mounts: Iterable[MountPoint], hidden: Iterable[str] = ()) -> tuple[Mount, ...]:
     """The disks mounted below ``/`` (a separate /usr, /home …) as read-only mounts for a container on the host's root.
 
-    ``hidden`` names directories that stay out together with everything below them.
+    ``hidden`` names directories that stay out together with everything below them. A part of the root's own disk that
+    is mounted once more stays out, too: those come and go with other people's containers, at any moment.
     """
+    mounts = tuple(mounts)
+    root_disk = next((entry.source for entry in mounts if entry.mount_point == "/"), None)
     closed = (*_PRIVATE_TO_THE_HOST, *hidden)
     found: dict[str, Mount] = {}
     for entry in mounts:
         point = entry.mount_point
         if point == "/" or entry.file_system not in _DISK_FILE_SYSTEMS:
+            continue
+        if entry.source == root_disk and entry.root != "/" and entry.file_system != "btrfs":
             continue
         if any(point == path or point.startswith(path.rstrip("/") + "/") for path in closed):
             continue

@@ -22,6 +22,7 @@ MOUNTINFO = r"""
 29 22 254:6 / /run/media/stick rw - vfat /dev/sdb1 rw
 30 22 0:44 / /var/lib/docker/overlay2/x/merged rw - overlay overlay rw
 31 22 254:3 /sub /opt rw - ext4 /dev/vda3 rw
+32 22 254:1 /var/lib/kubelet/x /var/lib/kubelet/pods/y/volume-subpaths/z rw - ext4 /dev/vda1 rw
 broken line
 """
 
