@@ -34,7 +34,6 @@ from sandbox import Sandbox
 
 pytestmark = pytest.mark.root
 
-MIB = 1 << 20
 CLASSES = (
     pod("guaranteed", container(resources=resources(limits="cpu=300m memory=48Mi"))),
     pod(
@@ -102,7 +101,7 @@ def test_the_kernel_has_what_explain_says(sandbox: Sandbox) -> None:
     may_go_below_zero = can_lower_oom_score()
     compared = 0
     with start_pods(sandbox, *CLASSES, options=CAPACITY) as running:
-        wait_for_up(running, 9)
+        wait_for_up(running, 10)
         for name, item in explained.items():
             for group in item["cgroups"]:
                 if group["container"] == "init":
@@ -133,7 +132,7 @@ def test_tiers_have_the_sums_of_their_pods_and_the_root_has_the_arena(sandbox: S
     assert millicpu["guaranteed"] == 550
     assert millicpu["besteffort"] == 0
     with start_pods(sandbox, *CLASSES, options=("--capacity", "cpu=1500m,memory=1Gi")) as running:
-        wait_for_up(running, 9)
+        wait_for_up(running, 10)
         root = sandbox.cgroup_root
         assert control(root, "memory.limit_in_bytes" if VERSION == 1 else "memory.max") == str(1 << 30)
         assert cpu_shares(root) == to_file(1536)
