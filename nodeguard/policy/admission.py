@@ -3,8 +3,8 @@ looks for a place.
 
 Everything is judged even when the first test fails, so that all reasons can be told.
 
-Source: kubernetes, pkg/kubelet/lifecycle/predicate.go; pkg/scheduler/eventhandlers.go, AdmissionCheck;
-pkg/scheduler/framework/types.go, FitError; pkg/scheduler/framework/plugins.
+Source: kubelet, pkg/kubelet/lifecycle/predicate.go, Admit; kubernetes, pkg/scheduler/schedule_one.go;
+pkg/scheduler/framework/types.go, FitError.
 """
 
 from __future__ import annotations
@@ -15,22 +15,18 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from nodeguard.model.node import NodeView
-from nodeguard.model.placement import NO_EXECUTE, NO_SCHEDULE, Budget, Taint
+from nodeguard.model.placement import NO_EXECUTE, Budget
 from nodeguard.model.pod import Pod
-from nodeguard.policy.affinity import node_suits
-from nodeguard.policy.fit import PODS, Claim, Shortage, claim, without_unknown_extended
+from nodeguard.policy.fit import Claim, claim, without_unknown_extended
 from nodeguard.policy.kubelet_preemption import choose_victims
+from nodeguard.policy.predicate import Failure, filters, predicates, taints, unsupported, with_true_os
 from nodeguard.policy.pressure_admission import admit_under_pressure
 from nodeguard.policy.priority import is_critical, is_static
 from nodeguard.policy.room import Neighbour, Room
 from nodeguard.policy.scheduler_preemption import ineligible_because, preempt
-from nodeguard.policy.taint import is_tolerated, untolerated
 
 UNSCHEDULABLE = "Unschedulable"
 UNEXPECTED = "UnexpectedAdmissionError"
-_OS_LABEL = "kubernetes.io/os"
-_LINUX = "linux"
-_UNSCHEDULABLE_TAINT = Taint(key="node.kubernetes.io/unschedulable", effect=NO_SCHEDULE)
 
 
 class Mode(StrEnum):
@@ -41,26 +37,11 @@ class Mode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """One reason to keep a pod out.
-
-    ``reason`` is the kubelet's word for it (``OutOfcpu``), ``text`` the scheduler's (``Insufficient cpu``), ``message``
-    what the kubelet tells. ``is_hopeless``: it would be so on an empty node, too.
-    """
-
-    reason: str
-    text: str
-    message: str
-    shortage: Shortage | None = None
-    is_hopeless: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AdmissionResult:
     """The verdict on one pod.
 
     With victims, the pod is admitted at their expense: the kubelet has killed them before it goes on, while the
-    scheduler's pod is ``nominated``: it must wait until they are gone, and be judged again then.
+    scheduler's pod is nominated: it must wait until they are gone, and be judged again then.
     ``failures`` are all reasons there were at first, ``reasons`` the same in the words of whoever judged.
     """
 
@@ -97,7 +78,7 @@ def admit(
     terminated by an earlier preemption.
     """
     claims = [claim(other) for other in active]
-    if mode is Mode.KUBELET:
+    if mode == Mode.KUBELET:
         return admit_bound(node, claims, claim(pod), conditions=conditions)
     waiting = [claim(other) for other in nominated]
     return schedule(node, claims, claim(pod), budgets=budgets, nominated=waiting, terminating=terminating)
@@ -107,25 +88,25 @@ def admit_bound(
     node: NodeView, active: Iterable[Claim], newcomer: Claim, *, conditions: frozenset[str] = frozenset()
 ) -> AdmissionResult:
     """The kubelet's verdict. Only the first failure is told; a critical pod gets in at the expense of others."""
-    pod, node = newcomer.pod, _with_true_os(node)
+    pod, node = newcomer.pod, with_true_os(node)
     present = [other for other in active if not other.pod.given.has_ended]
     room = Room(node, without_unknown_extended(newcomer, node))
     for other in present:
         room.add(room.meet(other))
-    first = [*_pressure(pod, conditions), *_unsupported(pod, node)]
-    predicates = list(_predicates(pod, node, room))
+    first = [*_pressure(pod, conditions), *unsupported(pod, node)]
+    failing = list(predicates(pod, node, room))
     if not is_static(pod):
-        predicates += _taints(pod, node, (NO_EXECUTE,))
-    failures = (*first, *predicates)
+        failing += taints(pod, node, (NO_EXECUTE,))
+    failures = (*first, *failing)
     result = AdmissionResult(admitted=False, failures=failures, reasons=tuple(f.reason for f in failures))
     if not failures:
         return replace(result, admitted=True)
     if first or not is_critical(pod):
         return replace(result, reason=failures[0].reason, message=failures[0].message)
-    for failure in predicates:
+    for failure in failing:
         if failure.shortage is None:  # nobody's leaving helps against it
             return replace(result, reason=failure.reason, message=failure.message)
-    needs = {f.shortage.resource: f.shortage.missing for f in predicates if f.shortage is not None}
+    needs = {f.shortage.resource: f.shortage.missing for f in failing if f.shortage is not None}
     choice = choose_victims(pod, [other.pod for other in present], needs)
     if choice.unmet:
         unmet = "".join(f"(res: {name}, q: {need}), " for name, need in choice.unmet.items())
@@ -183,83 +164,16 @@ def _failures(pod: Pod, node: NodeView, room: Room, expected: Iterable[Neighbour
     """Why the pod does not fit beside those that are expected, else why it does not fit as things are now."""
     for neighbour in expected:
         room.add(neighbour)
-    failures = tuple(_filters(pod, node, room))
+    failures = tuple(filters(pod, node, room))
     for neighbour in expected:
         room.remove(neighbour)
-    return failures or tuple(_filters(pod, node, room))
-
-
-def _filters(pod: Pod, node: NodeView, room: Room) -> Iterator[Failure]:
-    yield from _predicates(pod, node, room)
-    yield from _taints(pod, node, (NO_SCHEDULE, NO_EXECUTE))
-    # The DaemonSet controller gives its pods this toleration.
-    is_at_home = pod.meta.controller_kind == "DaemonSet" or is_tolerated(_UNSCHEDULABLE_TAINT, pod.tolerations)
-    if node.unschedulable and not is_at_home:
-        yield _failure("NodeUnschedulable", "node(s) were unschedulable", is_hopeless=True)
-    if room.lacks_company:
-        yield _failure("InterPodAffinity", "node(s) didn't match pod affinity rules", is_hopeless=True)
-    if room.has_unwanted_company:
-        yield _failure("InterPodAffinity", "node(s) didn't match pod anti-affinity rules")
-    if room.is_unwanted:
-        yield _failure("InterPodAffinity", "node(s) didn't satisfy existing pods anti-affinity rules")
-
-
-def _predicates(pod: Pod, node: NodeView, room: Room) -> Iterator[Failure]:
-    """What kubelet and scheduler agree on, in the kubelet's order."""
-    for shortage in room.shortages():
-        yield _short(shortage)
-    if not node_suits(pod, node):
-        yield _failure("NodeAffinity", "node(s) didn't match Pod's node affinity/selector", is_hopeless=True)
-    if pod.node_name not in ("", node.name):
-        yield _failure("NodeName", "node(s) didn't match the requested node name", is_hopeless=True)
-    if not room.has_free_ports:
-        yield _failure("NodePorts", "node(s) didn't have free ports for the requested pod ports")
-
-
-def _taints(pod: Pod, node: NodeView, effects: tuple[str, ...]) -> Iterator[Failure]:
-    if untolerated(node.taints, pod.tolerations, effects) is not None:
-        yield _failure("TaintToleration", "node(s) had taints that the pod didn't tolerate", is_hopeless=True)
+    return failures or tuple(filters(pod, node, room))
 
 
 def _pressure(pod: Pod, conditions: frozenset[str]) -> Iterator[Failure]:
     verdict = admit_under_pressure(pod, conditions)
     if not verdict.admitted:
         yield Failure(reason=verdict.reason, text=verdict.message, message=verdict.message)
-
-
-def _unsupported(pod: Pod, node: NodeView) -> Iterator[Failure]:
-    """What no node of this kind can do; the kubelet looks at it before it thinks of preemption."""
-    if pod.meta.labels.get(_OS_LABEL, _LINUX) != _LINUX:
-        message = "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label"
-        yield Failure(reason="PodOSSelectorNodeLabelDoesNotMatch", text=message, message=message)
-    if pod.os not in ("", _LINUX):
-        message = "Failed to admit pod as the OS field doesn't match node OS"
-        yield Failure(reason="PodOSNotSupported", text=message, message=message)
-    if pod.supplemental_groups_policy == "Strict" and not node.supplemental_groups_policy:
-        message = "SupplementalGroupsPolicy=Strict is not supported in this node"
-        yield Failure(reason="SupplementalGroupsPolicyNotSupported", text=message, message=message)
-
-
-def _short(shortage: Shortage) -> Failure:
-    name = shortage.resource
-    return Failure(
-        reason=f"OutOf{name}",
-        text="Too many pods" if name == PODS else f"Insufficient {name}",
-        message=f"Node didn't have enough resource: {name}, requested: {shortage.requested}, used: {shortage.used}, "
-        f"capacity: {shortage.capacity}",
-        shortage=shortage,
-        is_hopeless=shortage.is_hopeless,
-    )
-
-
-def _failure(reason: str, text: str, *, is_hopeless: bool = False) -> Failure:
-    message = f"Predicate {reason} failed: {text}"
-    return Failure(reason=reason, text=text, message=message, is_hopeless=is_hopeless)
-
-
-def _with_true_os(node: NodeView) -> NodeView:
-    """A node with labels always has the right one for its operating system when the kubelet compares labels."""
-    return replace(node, labels={**node.labels, _OS_LABEL: _LINUX}) if node.labels else node
 
 
 def _no_node(*reasons: str) -> str:
