@@ -24,6 +24,7 @@ from nodeguard.runtime.conmon import Creation
 
 log = logging.getLogger(__name__)
 
+LOG_RETRY_SECONDS = 0.05
 VANISHED_EXIT_CODE = 137
 TAIL_LINES, TAIL_BYTES = 80, 2048
 """How much of the log stands in for a termination message (kubelet: MaxContainerTerminationMessageLog…)."""
@@ -158,7 +159,7 @@ class _Instance:
             max_files=self._host.settings.log_max_files,
         )
         self._log_watch = -1
-        self._rotating = False
+        self._log_waits = False
 
     def create(self) -> None:
         self._host.loop.in_thread(lambda: blueprint.build(self._plan), self._built)
@@ -316,13 +317,23 @@ class _Instance:
     def _log_grew(self, name: str) -> None:
         if name != self._plan.log_path.name:
             return
-        if self._rotating:
-            self._rotating = False
-            self._log.follow_new()
-        self._log.read()
+        self._read_log()
         if self._log.wants_rotation():
             self._log.rotate(self._host.clock.now())
-            self._rotating = conmon.ask_to_reopen_log(self._plan.bundle)
+            conmon.ask_to_reopen_log(self._plan.bundle)
+
+    def _read_log(self) -> None:
+        """Hand on what is new, or come back when the one before has been taken."""
+        if self._host.takes_logs():
+            self._log.read()
+        elif not self._log_waits:
+            self._log_waits = True
+            self._host.loop.call_at(self._host.clock.now() + LOG_RETRY_SECONDS, self._retry_log)
+
+    def _retry_log(self) -> None:
+        self._log_waits = False
+        if not self._over:
+            self._read_log()
 
     def _run(self, argv: tuple[str, ...], then: Callable[[int, str], None]) -> None:
         child = process.spawn(argv)

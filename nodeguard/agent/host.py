@@ -75,6 +75,8 @@ class Host:
     watcher: Watcher
     events: EventSource
     on_log: LogSink
+    takes_logs: Callable[[], bool]
+    """Whether whoever gets log lines keeps up with them; meanwhile they stay in their files."""
     driver: Driver
     tree: Tree
     owner: Owner

@@ -38,26 +38,21 @@ class ContainerLog:
         self._sink = sink
         self._max_bytes, self._max_files = max_bytes, max_files
         self._fd = -1
-        self._read_bytes = 0
         self._rest = b""
         self._partial: dict[str, bytes] = {}
 
     def read(self) -> None:
-        """Hand on all complete lines written since the last call."""
-        if self._fd < 0:
-            with suppress(FileNotFoundError):
-                self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-            if self._fd < 0:
-                return
-        while chunk := os.read(self._fd, CHUNK_BYTES):
-            self._read_bytes += len(chunk)
-            *lines, self._rest = (self._rest + chunk).split(b"\n")
-            for line in lines:
-                self._hand_on(line)
+        """Hand on all complete lines written since the last call; after a rotation, of the new file too."""
+        is_replaced = self._is_replaced()  # asked first: once there is a new file nothing is added to the old one
+        self._read_to_end()
+        if is_replaced:
+            self._close_fd()
+            self._read_to_end()
 
     def wants_rotation(self) -> bool:
-        """The file has grown past its limit."""
-        return self._read_bytes > self._max_bytes
+        """The file has grown past its limit, read or not, and has not been moved aside yet."""
+        is_large = self._fd >= 0 and os.fstat(self._fd).st_size > self._max_bytes
+        return is_large and self._inode_at_path() == os.fstat(self._fd).st_ino
 
     def rotate(self, at: float) -> Path:
         """Move the file aside and forget the oldest ones; the writer must now be told to reopen its log.
@@ -69,13 +64,6 @@ class ContainerLog:
         for old in self._rotated()[: -(self._max_files - 1)]:
             old.unlink(missing_ok=True)
         return aside
-
-    def follow_new(self) -> None:
-        """The writer has opened a new file: read the old one to its end, then go on with the new one."""
-        self.read()
-        self._close_fd()
-        self._read_bytes = 0
-        self.read()
 
     def close(self) -> None:
         """Read the rest and let go."""
@@ -110,6 +98,26 @@ class ContainerLog:
             self._partial[line.stream] = content
         else:
             self._sink(LogLine(stream=line.stream, content=content))
+
+    def _read_to_end(self) -> None:
+        if self._fd < 0:
+            with suppress(FileNotFoundError):
+                self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            if self._fd < 0:
+                return
+        while chunk := os.read(self._fd, CHUNK_BYTES):
+            *lines, self._rest = (self._rest + chunk).split(b"\n")
+            for line in lines:
+                self._hand_on(line)
+
+    def _is_replaced(self) -> bool:
+        """The writer has opened a new file after a rotation."""
+        return self._fd >= 0 and self._inode_at_path() not in (None, os.fstat(self._fd).st_ino)
+
+    def _inode_at_path(self) -> int | None:
+        with suppress(FileNotFoundError):
+            return self.path.lstat().st_ino
+        return None
 
     def _close_fd(self) -> None:
         if self._fd >= 0:

@@ -37,7 +37,7 @@ class Timer:
 
 
 class Loop:
-    """See the module. All methods but ``in_thread``'s work are called from the loop's own thread."""
+    """See the module. All methods but ``call_soon`` are called from the loop's own thread."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -84,13 +84,17 @@ class Loop:
                 result = work()
             except BaseException as e:
                 error = e
-            self._finished.put(lambda: then(result, error))
-            os.eventfd_write(self._wake_fd, 1)
+            self.call_soon(lambda: self._end_job(then, result, error))
 
         self._jobs.put(job)
         if self._workers < min(WORKERS, self._jobs_open):
             self._workers += 1
             threading.Thread(target=self._work, daemon=True, name=f"worker-{self._workers}").start()
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` in the loop; may be said from any thread."""
+        self._finished.put(callback)
+        os.eventfd_write(self._wake_fd, 1)
 
     def on_signal(self, signum: int, callback: Callable[[int], None]) -> None:
         """Call ``callback(signum)`` in the loop whenever the signal arrives."""
@@ -125,9 +129,13 @@ class Loop:
         os.eventfd_read(self._wake_fd)
         with suppress(queue.Empty):
             while True:
-                callback = self._finished.get_nowait()
-                self._jobs_open -= 1
-                callback()
+                self._finished.get_nowait()()
+
+    def _end_job(
+        self, then: Callable[[Any, BaseException | None], None], result: Any, error: BaseException | None
+    ) -> None:
+        self._jobs_open -= 1
+        then(result, error)
 
     def _read_signals(self) -> None:
         for signum in os.read(self._signal_read, 64):

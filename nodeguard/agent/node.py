@@ -40,9 +40,9 @@ FAILED_EXIT_CODE = 1
 class Node:
     """An agent inside this process. A context manager: entering prepares the host, leaving gives all back."""
 
-    def __init__(self, config: Config, *, on_event: Listener, on_log: LogSink) -> None:
+    def __init__(self, config: Config, *, on_event: Listener, on_log: LogSink, takes_logs: Callable[[], bool]) -> None:
         self._config = config
-        self._on_event, self._on_log = on_event, on_log
+        self._on_event, self._on_log, self._takes_logs = on_event, on_log, takes_logs
         self.clock = Clock()
         self.loop = Loop(self.clock)
         self._workers: list[PodWorker] = []
@@ -169,6 +169,7 @@ class Node:
             watcher=watcher,
             events=EventSource(self.clock, self._on_event),
             on_log=self._on_log,
+            takes_logs=self._takes_logs,
             driver=driver,
             tree=tree,
             owner=owner,
