@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from nodeguard.agent.host import Paths
 from nodeguard.agent.record import Record, pod_dirs, read_record, shares
 from nodeguard.agent.root import Root
 from nodeguard.agent.tree import OWNER_MARK, locked, remove_root
-from nodeguard.errors import NodeguardError
+from nodeguard.errors import NodeguardError, NotFound
 from nodeguard.kernel import process
 from nodeguard.kernel.cgroup.driver import Driver
 from nodeguard.model.pod import QOSClass
@@ -30,6 +31,9 @@ from nodeguard.runtime.tree import remove_tree
 log = logging.getLogger(__name__)
 
 Told = Callable[[str], None]
+
+ENDS_WITHIN_SECONDS = 2.0
+"""A process that got SIGKILL is given this long, so that nothing of it is left when we say so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,9 +168,15 @@ def _delete_container(record: Record, paths: Paths, container_id: str) -> None:
 
 def _kill_supervisors(run_dir: Path) -> None:
     """conmon, and a runtime in the middle of its work, that hold a bundle below ``run_dir``."""
-    prefix = str(run_dir / "bundles") + "/"
+    prefix, killed = str(run_dir / "bundles") + "/", []
     for pid, argv in process.list_commands():
         if Path(argv[0]).name not in ("conmon", "runc", "crun"):
             continue
         if any(prefix in word for word in argv[1:]):
-            process.kill(pid, argv, signal.SIGKILL)
+            with suppress(NotFound):
+                identity = process.identify(pid)
+                if process.kill(pid, argv, signal.SIGKILL):
+                    killed.append(identity)
+    deadline = time.monotonic() + ENDS_WITHIN_SECONDS
+    while any(map(process.alive, killed)) and time.monotonic() < deadline:
+        time.sleep(0.002)

@@ -33,7 +33,7 @@ def test_parse_mountinfo() -> None:
     assert told[0] == ("/", "ext4", ("shared:1",))
     assert told[3] == ("/srv/my data", "xfs", ("master:4",))
     assert entries[4].propagation == ()
-    assert len(entries) == 10
+    assert len(entries) == 11
 
 
 def test_disks_below_the_root_are_shown_read_only_parents_first() -> None:
