@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nodebuilder import bears, guaranteed, node, placed, rule, selector, taint
+from podbuilder import GIB
 
 from nodeguard.model.meta import ObjectMeta
 from nodeguard.model.node import NodeView
@@ -206,8 +207,8 @@ def test_a_critical_pod_for_which_killing_all_would_not_do() -> None:
         False,
         "UnexpectedAdmissionError",
         "Unexpected error while attempting to recover from admission failure: preemption: error finding a set of pods "
-        "to preempt: no set of running pods found to reclaim resources: [(res: cpu, q: 1000), (res: memory, q: 1073741824"
-        "), ]",
+        "to preempt: no set of running pods found to reclaim resources: "
+        f"[(res: cpu, q: 1000), (res: memory, q: {GIB}), ]",
     )
 
 
