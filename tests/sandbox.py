@@ -16,6 +16,14 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 CGROUP_MOUNT = Path("/sys/fs/cgroup")
 
+_TIMEOUT_FACTOR = float(os.environ.get("NODEGUARD_TEST_TIMEOUT_FACTOR", "1"))
+
+
+def patient(seconds: float) -> float:
+    """A time limit as this machine needs it: an emulated one is fifteen to twenty times slower."""
+    return seconds * _TIMEOUT_FACTOR
+
+
 # What a run may leave in the directories on purpose: locks, which runtime works here, the cache of unpacked images.
 KEPT_NAMES = frozenset({"images", "lock", "runtime.json"})
 
@@ -104,7 +112,7 @@ class Sandbox:
             input=stdin if stdin is not None else "",
             capture_output=True,
             text=True,
-            timeout=timeout,
+            timeout=patient(timeout),
             env=self.environment | dict(env or {}),
             check=False,
         )
@@ -205,7 +213,7 @@ class Running:
 
     def read_until(self, text: str, *, count: int = 1, timeout: float = 30.0) -> str:
         """Read until the output holds the text that often; AssertionError with all the output when it never does."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + patient(timeout)
         while self.output.count(text) < count:
             if not self._read_some(deadline):
                 raise AssertionError(f"{text!r} did not appear in:\n{self.output}")
@@ -217,7 +225,7 @@ class Running:
 
     def wait(self, *, timeout: float = 30.0) -> int:
         """Read the rest and return the exit code, negative for a signal."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + patient(timeout)
         while self._read_some(deadline):
             pass
         return self.process.wait(timeout=max(0.1, deadline - time.monotonic()))

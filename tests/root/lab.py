@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sandbox import Running, Sandbox
+from sandbox import Running, Sandbox, patient
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -156,7 +156,7 @@ def finish(running: Running, *, timeout: float = 60.0) -> Outcome:
 
 def wait_for(look: Callable[[], T | None], what: str, *, timeout: float = 20.0) -> T:
     """The first true answer of ``look``; AssertionError when it never comes."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + patient(timeout)
     while time.monotonic() < deadline:
         if found := look():
             return found

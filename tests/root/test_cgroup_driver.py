@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sandbox import patient
 
 from nodeguard.errors import CgroupGone, Conflict, ControlMismatch, NotFound
 from nodeguard.kernel.cgroup import group
@@ -23,7 +24,7 @@ from nodeguard.policy.control import control_files
 pytestmark = pytest.mark.root
 
 MIB = 1 << 20
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = patient(20.0)
 
 
 @pytest.fixture(scope="module")

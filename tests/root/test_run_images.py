@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from root.lab import Outcome, assert_is_told, container, pod, run_pods, write_manifest
-from sandbox import Sandbox
+from sandbox import Sandbox, patient
 
 pytestmark = pytest.mark.root
 
@@ -30,7 +30,9 @@ class Images:
 
 
 def run(*words: str | Path) -> None:
-    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [str(word) for word in words], capture_output=True, text=True, timeout=patient(60), check=False
+    )
     assert done.returncode == 0, done.stderr
 
 

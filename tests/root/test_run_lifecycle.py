@@ -37,7 +37,7 @@ from root.lab import (
     wait_for_up,
     write_manifest,
 )
-from sandbox import Running, Sandbox
+from sandbox import Running, Sandbox, patient
 
 pytestmark = pytest.mark.root
 
@@ -594,7 +594,7 @@ def test_a_reader_that_goes_away_does_not_leave_pods_behind(sandbox: Sandbox) ->
         env=sandbox.environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=patient(30),
         check=False,
     )
     assert done.stdout == "[pod/p/main] line\n"

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sandbox import Sandbox, mount_points
+from sandbox import Sandbox, mount_points, patient
 
 from nodeguard.errors import RuntimeFailed
 from nodeguard.kernel import mount
@@ -26,7 +26,7 @@ from nodeguard.runtime.tree import remove_tree
 
 pytestmark = pytest.mark.root
 
-TIMEOUT_SECONDS = 30.0
+TIMEOUT_SECONDS = patient(30.0)
 THREAD_LIBRARY_SIGNALS = 0b11 << 31
 """32 and 33 belong to the C library: nobody can set them, so they stay as whoever started the tests left them."""
 MODE = "v2" if Path("/sys/fs/cgroup/cgroup.controllers").exists() else "hybrid"
