@@ -61,6 +61,19 @@ def remove_crashed(root: Root, paths: Paths, boot_id: str, tell: Told = log.info
     return Removals(removed=removed, failed=failed)
 
 
+def release_unused(root: Root, paths: Paths, boot_id: str) -> None:
+    """The unit that a crashed process started for its pods is gone, if nobody is left who needs it.
+
+    Not part of `remove_crashed`, which also runs where the unit has just been started.
+
+    Raises:
+        HostLacks: systemd refused.
+    """
+    with locked(paths.run_dir):
+        if not shares(paths.run_dir, boot_id) and not any(pod_dirs(paths.run_dir)):
+            root.release()
+
+
 def remove_pod(driver: Driver, paths: Paths, record: Record) -> None:
     """Remove all of one pod; its record goes last, so that a second try knows what to do.
 

@@ -26,7 +26,7 @@ class Root:
     def release(self) -> None:
         """The root has been removed; nobody needs the unit any more."""
         if self.unit is not None:
-            systemd.stop_pods_unit(self.unit)
+            systemd.release_pods_unit(self.unit)
 
 
 def prepare_root(config: Config, driver: Driver) -> Root:

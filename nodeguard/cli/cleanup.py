@@ -17,7 +17,7 @@ def cleanup() -> None:
     """
     if os.geteuid() != 0:
         raise PermissionDenied("nodeguard cleanup needs root: it removes cgroups and mounts (try sudo)")
-    from nodeguard.agent.cleanup import remove_crashed
+    from nodeguard.agent.cleanup import release_unused, remove_crashed
     from nodeguard.agent.config import load
     from nodeguard.agent.host import Paths
     from nodeguard.agent.root import find_root
@@ -25,7 +25,9 @@ def cleanup() -> None:
 
     config = load({})
     paths = Paths(run_dir=config.run_dir, state_dir=config.state_dir, log_dir=config.log_dir)
-    result = remove_crashed(find_root(config), paths, proc.boot_id(), tell=click.echo)
+    root = find_root(config)
+    result = remove_crashed(root, paths, proc.boot_id(), tell=click.echo)
+    release_unused(root, paths, proc.boot_id())
     if result.failed:
         raise NodeguardError(f"{result.failed} of {result.failed + result.removed} could not be removed")
     if not result.removed:

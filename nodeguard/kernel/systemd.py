@@ -15,8 +15,20 @@ UNIT = "nodeguard-pods.service"
 HOLDER = "holder"
 """The group of the process that keeps the unit running, beside the groups of pods."""
 
-_SLICE = "system.slice"
-_WAIT_SECONDS = 10.0
+PROPERTIES = (
+    "Slice=system.slice",
+    "Delegate=yes",  # everything below is ours: systemd leaves it alone
+    "OOMPolicy=continue",  # an OOM kill in a pod must not make systemd stop the unit, and with it all pods
+    "OOMScoreAdjust=-998",  # nor may it hit the holder; the score of Kubernetes' pause process
+    "TasksMax=infinity",  # tasks are bounded by our own groups
+    "TimeoutStopSec=30s",  # as long as a pod gets by default
+)
+"""What makes a unit fit for pods; install/nodeguard-pods.service says the same."""
+
+_WAIT_SECONDS = 30.0
+_ON_DEMAND = "on-demand"
+"""An empty group beside the holder's, in a unit that was started from here. It goes with the unit's group, so a unit
+that is started anew does not have it."""
 
 
 def is_systemd_host(root: Path = Path("/")) -> bool:
@@ -35,21 +47,24 @@ def ensure_pods_unit(
 ) -> str:
     """The unit runs; returns its cgroup, below which groups with all of its controllers may be made.
 
-    An OOM kill in a pod must not make systemd stop the unit (OOMPolicy), and tasks are bounded elsewhere.
+    The unit that is installed under that name is started; where none is, one is made for the time being.
 
     Raises:
         HostLacks: systemd refused, or is not here.
         TimedOut: the unit does not come up.
     """
-    if _property(name, "ActiveState") not in ("active", "activating"):
+    is_started_here = _property(name, "ActiveState") not in ("active", "activating")
+    if is_started_here:
         _start(name, mount_point)
     deadline = time.monotonic() + timeout_seconds
     while True:
         path = _property(name, "ControlGroup")
         if path and _holder_has_moved(mount_point, path):
+            if is_started_here:
+                (mount_point / path.lstrip("/") / _ON_DEMAND).mkdir(exist_ok=True)
             return path
         if time.monotonic() > deadline:
-            raise TimedOut(f"systemd unit {name} did not come up in {timeout_seconds:g} s")
+            raise TimedOut(f"systemd unit {name} did not come up in {timeout_seconds:g} s (systemctl status {name})")
         time.sleep(0.05)
 
 
@@ -62,27 +77,40 @@ def find_pods_unit(name: str = UNIT) -> str | None:
     return _property(name, "ControlGroup") or None
 
 
-def stop_pods_unit(name: str = UNIT) -> None:
-    """The unit is gone, with everything that still runs in it. May be repeated.
+def release_pods_unit(name: str = UNIT, *, mount_point: Path = Path("/sys/fs/cgroup")) -> None:
+    """Nobody's pods are in the unit any more: it is gone if `ensure_pods_unit` started it. May be repeated.
+
+    A unit that somebody else started, at boot or by hand, keeps running.
 
     Raises:
         HostLacks: systemd refused, or is not here.
     """
-    exit_code, _, stderr = process.capture(["systemctl", "stop", name])
-    if exit_code and "not loaded" not in stderr:
-        raise HostLacks(f"systemd does not stop {name}: {stderr.strip()}")
+    path = _property(name, "ControlGroup")
+    if path and (mount_point / path.lstrip("/") / _ON_DEMAND).is_dir():
+        exit_code, _, stderr = process.capture(["systemctl", "stop", name])
+        if exit_code and "not loaded" not in stderr:
+            raise HostLacks(f"systemd does not stop {name}: {stderr.strip()}")
+
+
+def holder_command(group: str) -> str:
+    """The shell line a unit with this cgroup directory runs: a process that moves out of the way and does nothing.
+
+    A group that holds processes cannot hand controllers down. 0 is the writer itself, and the path is known because
+    the slice is given: there is no dollar in it, which systemd would expand.
+
+    Source: Linux, Documentation/admin-guide/cgroup-v2.rst, "No Internal Process Constraint".
+    """
+    holder = f"{group}/{HOLDER}"
+    return f"mkdir -p {holder} && echo 0 > {holder}/cgroup.procs && exec sleep infinity"
 
 
 def _start(name: str, mount_point: Path) -> None:
-    # The holder moves out of the way first: a group that holds processes cannot hand controllers down. 0 is the writer
-    # itself, and with the slice given the path is known: systemd would expand any dollar in the command.
-    group = mount_point / _SLICE / name / HOLDER
-    argv = [
-        *("systemd-run", "--quiet", "--collect", f"--unit={name}", f"--slice={_SLICE}"),
-        *("--description=Pods of nodeguard", "--property=Delegate=yes"),
-        *("--property=OOMPolicy=continue", "--property=TasksMax=infinity"),
-        *("/bin/sh", "-c", f"mkdir -p {group} && echo 0 > {group}/cgroup.procs && exec sleep infinity"),
-    ]
+    if _property(name, "LoadState") == "not-found":
+        argv = ["systemd-run", "--quiet", "--collect", f"--unit={name}", "--description=Pods of nodeguard"]
+        argv += [f"--property={each}" for each in PROPERTIES]
+        argv += ["/bin/sh", "-c", holder_command(f"{mount_point}/system.slice/{name}")]
+    else:
+        argv = ["systemctl", "start", name]
     exit_code, _, stderr = process.capture(argv)
     if exit_code and "already" not in stderr:  # somebody else was faster
         raise HostLacks(f"systemd does not start {name}: {stderr.strip()}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ SYSTEMCTL = """#!/bin/sh
 echo "systemctl $*" >> "$FAKE/log"
 case "$1 $2" in
 "show --property=ActiveState") if [ -e "$FAKE/up" ]; then echo active; else echo inactive; fi;;
+"show --property=LoadState") if [ -e "$FAKE/installed" ]; then echo loaded; else echo not-found; fi;;
+start*) exec systemd-run;;
 "show --property=ControlGroup") if [ -e "$FAKE/up" ]; then echo /system.slice/nodeguard-pods.service; fi;;
-stop*) [ -e "$FAKE/up" ] || { echo "Unit $2 not loaded." >&2; exit 5; }; rm "$FAKE/up";;
+stop*) [ -e "$FAKE/up" ] || { echo "Unit $2 not loaded." >&2; exit 5; }; rm -r "$FAKE/up" "$FAKE/cgroup";;
 esac
 """
 SYSTEMD_RUN = """#!/bin/sh
@@ -61,11 +64,31 @@ def test_a_holder_that_does_not_move_is_not_waited_for_forever(fake: Path) -> No
         systemd.ensure_pods_unit(mount_point=fake / "cgroup", timeout_seconds=0.1)
 
 
-def test_stopping_may_be_repeated(fake: Path) -> None:
+def test_an_installed_unit_is_preferred(fake: Path) -> None:
+    (fake / "installed").touch()
     systemd.ensure_pods_unit(mount_point=fake / "cgroup")
+    log = (fake / "log").read_text()
+    assert "systemctl start nodeguard-pods.service" in log
+    assert "systemd-run" not in log
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_a_unit_started_on_demand_is_stopped_and_that_may_be_repeated(fake: Path, installed: bool) -> None:
+    if installed:
+        (fake / "installed").touch()
+    systemd.ensure_pods_unit(mount_point=fake / "cgroup")
+    systemd.ensure_pods_unit(mount_point=fake / "cgroup")  # a second run, which finds it running
     for _ in range(2):
-        systemd.stop_pods_unit()
+        systemd.release_pods_unit(mount_point=fake / "cgroup")
     assert not (fake / "up").exists()
+
+
+def test_a_unit_that_ran_already_keeps_running(fake: Path) -> None:
+    (fake / "installed").touch()
+    subprocess.run(["systemctl", "start", systemd.UNIT], check=True)
+    systemd.ensure_pods_unit(mount_point=fake / "cgroup")
+    systemd.release_pods_unit(mount_point=fake / "cgroup")
+    assert (fake / "up").exists()
 
 
 def test_without_systemd(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
