@@ -25,7 +25,7 @@ PAGES = [page for page in PAGES if not {".venv", ".git"} & set(page.relative_to(
 # what stands before a directory tells an absolute path from the end of another one, such as tests/root/.
 FORBIDDEN = re.compile(
     r"\b(?:pypi[.]org|pythonhosted[.]org|docker[.]io|quay[.]io|ghcr[.]io|gcr[.]io|registry[.]k8s[.]io|debian[.]org)\b"
-    r"|(?<![\w.)}>*-])/(?:work/(?:main|shared|steering|\.)|(?:root|Users|home/\w+)/\w)"
+    r"|(?<![\w.)}>*-])/(?:work/(?:main|shared|steering|\.)|Users/\w|root/\.pyenv)"
 )
 
 

@@ -158,7 +158,7 @@ def test_several_containers_of_one_image_at_once(sandbox: Sandbox, images: Image
     ("image", "parts"),
     [
         ("nginx", ("registry", "nginx")),
-        ("docker.io/library/nginx:1.27", ("registry", "docker.io/library/nginx:1.27")),
+        ("registry.example/library/nginx:1.27", ("registry", "registry.example/library/nginx:1.27")),
         ("registry.example/app@sha256:" + "0" * 64, ("registry",)),
         ("./relative", ("absolute",)),
         ("oci:relative/layout", ("absolute",)),
