@@ -205,6 +205,7 @@ def _spec(plan: Blueprint, unpacked: image.UnpackedImage) -> bundle.ContainerSpe
             private_cgroup=host.driver.mode == "v2",
         ),
         oom_score_adj=score if host.settings.can_lower_oom_score else without_negative_scores(score),
+        open_files=host.settings.open_files,
         mounts=(*_host_mounts(plan), *_pod_mounts(plan), *_volume_mounts(plan, values)),
         devices=bundle.list_host_devices() if context.privileged else (),
         annotations={

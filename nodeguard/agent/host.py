@@ -64,6 +64,8 @@ class HostSettings:
     log_max_bytes: int
     log_max_files: int
     can_lower_oom_score: bool
+    open_files: tuple[int, int]
+    """soft and hard limit of a container's processes: what nodeguard itself was started with"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from nodeguard.agent.tree_view import read_tree, render
 from nodeguard.agent.turnstile import Turnstile
 from nodeguard.agent.watch import Watcher
 from nodeguard.errors import Conflict, HostLacks, InvalidInput
-from nodeguard.kernel import proc
+from nodeguard.kernel import proc, process
 from nodeguard.kernel.cgroup.detect import detect
 from nodeguard.model.pod import Pod, PriorityClass
 from nodeguard.model.status import Phase
@@ -187,6 +187,7 @@ class Node:
                 log_max_bytes=config.container_log_max_bytes,
                 log_max_files=config.container_log_max_files,
                 can_lower_oom_score=proc.can_lower_oom_score(),
+                open_files=process.raise_open_files(),
             ),
         )
 

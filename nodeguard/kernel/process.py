@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -111,6 +112,13 @@ def kill(pid: int, argv: Sequence[str], signum: int) -> bool:
         return True
     finally:
         os.close(fd)
+
+
+def raise_open_files() -> tuple[int, int]:
+    """This process may open as many files as its hard limit allows; returns soft and hard limit as they were."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return soft, hard
 
 
 def list_commands() -> Iterator[tuple[int, tuple[str, ...]]]:

@@ -87,6 +87,8 @@ class ContainerSpec:
     privileged: bool = False
     hostname: str | None = None
     oom_score_adj: int | None = None
+    open_files: tuple[int, int] | None = None
+    """soft and hard limit; None inherits nodeguard's own"""
     mounts: tuple[Mount, ...] = ()
     devices: tuple[Device, ...] = ()
     annotations: Mapping[str, str] = field(default_factory=dict)
@@ -182,6 +184,9 @@ def oci_config(spec: ContainerSpec) -> dict[str, Any]:
         process["user"]["additionalGids"] = list(spec.additional_gids)
     if spec.oom_score_adj is not None:
         process["oomScoreAdj"] = spec.oom_score_adj
+    if spec.open_files is not None:
+        soft, hard = spec.open_files
+        process["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": soft, "hard": hard}]
     linux: dict[str, Any] = {
         "cgroupsPath": spec.cgroups_path,
         "namespaces": [
