@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 from pathlib import Path
@@ -246,6 +247,11 @@ def test_capabilities(sandbox: Sandbox) -> None:
     added = {"capabilities": {"add": ["SYS_ADMIN"]}}
     found = facts(output(sandbox, STATUS, securityContext=added))
     assert int(found["CapEff"], 16) & 1 << 21
+
+
+def test_the_limit_of_open_files_is_the_one_nodeguard_got(sandbox: Sandbox) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert output(sandbox, "ulimit -Sn; ulimit -Hn") == [str(soft), str(hard)]
 
 
 def test_no_new_privileges(sandbox: Sandbox) -> None:
