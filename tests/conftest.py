@@ -65,7 +65,7 @@ def root_session_leftovers(base: Path) -> list[str]:
     left = [f"process {pid}: {text}" for pid, text in processes_naming((SESSION,)).items()]
     left += [f"mount {point}" for point in mount_points(str(base))]
     for hierarchy in hierarchies():
-        left += [f"cgroup {path}" for path in hierarchy.glob(f"{SESSION}*")]
+        left += [f"cgroup {path}" for place in ("", "system.slice/") for path in hierarchy.glob(f"{place}{SESSION}*")]
     return left
 
 

@@ -68,6 +68,11 @@ def processes_naming(words: tuple[str, ...]) -> dict[int, str]:
     return found
 
 
+def pods_have_a_unit() -> bool:
+    """Whether nodeguard hangs its tree below a systemd unit here: on a systemd host with cgroup v2 alone."""
+    return Path("/run/systemd/system").is_dir() and (CGROUP_MOUNT / "cgroup.controllers").exists()
+
+
 class Sandbox:
     """Directories and a cgroup root that belong to one test alone.
 
@@ -84,6 +89,16 @@ class Sandbox:
         self._name = name
         for directory in (self.run_dir, self.state_dir, self.log_dir):
             directory.mkdir(parents=True)
+
+    @property
+    def unit(self) -> str | None:
+        """The systemd unit that holds the tree, where there is to be one."""
+        return f"{self._name}-pods.service" if pods_have_a_unit() else None
+
+    @property
+    def tree_root(self) -> str:
+        """The cgroup at the root of the tree while pods run."""
+        return f"/system.slice/{self.unit}{self.cgroup_root}" if self.unit else self.cgroup_root
 
     @property
     def environment(self) -> dict[str, str]:
@@ -149,6 +164,8 @@ class Sandbox:
 
     def wipe(self) -> None:
         """Remove everything by force: what a failed test left must not disturb the next one."""
+        if self.unit is not None:
+            subprocess.run(["systemctl", "stop", self.unit], check=False, capture_output=True)
         for _ in range(20):
             pids = processes_naming(self._words)
             if not pids:
@@ -167,7 +184,7 @@ class Sandbox:
     @property
     def _words(self) -> tuple[str, ...]:
         # The slashes keep sandbox 1 apart from sandbox 10.
-        return (f"{self.base}/", f":{self.cgroup_root}/", f"/{self._name}/")
+        return (f"{self.base}/", f":{self.cgroup_root}/", f"/{self._name}/", f"/{self._name}-pods.service/")
 
     def _argv(self, args: tuple[str | Path, ...]) -> list[str]:
         return [sys.executable, "-m", "nodeguard", *map(str, args)]
@@ -176,8 +193,7 @@ class Sandbox:
         """Every cgroup of this sandbox in every hierarchy, deepest first."""
         found = set()
         for hierarchy in hierarchies():
-            root = hierarchy / self._name
-            if root.is_dir():
+            for root in (hierarchy / self._name, hierarchy / "system.slice" / f"{self._name}-pods.service"):
                 found |= {Path(path).resolve() for path, _, _ in os.walk(root, topdown=False)}
         return sorted(found, key=lambda path: (-len(path.parts), path))
 

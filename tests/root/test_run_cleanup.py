@@ -343,7 +343,7 @@ def stranger_cgroup(path: str, pid: int) -> Iterator[list[Path]]:
 
 def test_a_strangers_cgroup_is_never_touched(sandbox: Sandbox) -> None:
     """It has the name of a pod's, right among ours, but not our mark."""
-    path = f"{sandbox.cgroup_root}/burstable/pod{uuid.uuid4()}"
+    path = f"{sandbox.tree_root}/burstable/pod{uuid.uuid4()}"
     with stranger() as pid:
         with start_pods(sandbox, rich_pod()) as running:
             wait_for_up(running, 2)
@@ -351,7 +351,7 @@ def test_a_strangers_cgroup_is_never_touched(sandbox: Sandbox) -> None:
         with stranger_cgroup(path, pid) as directories:
             done = sandbox.nodeguard("cleanup")
             assert done.returncode == 1
-            assert_is_told(done.stdout + done.stderr, f"{sandbox.cgroup_root}/burstable", "not nodeguard's")
+            assert_is_told(done.stdout + done.stderr, f"{sandbox.tree_root}/burstable", "not nodeguard's")
             assert is_alive(pid)
             assert all(directory.is_dir() for directory in directories)
             assert all(str(pid) in (directory / "cgroup.procs").read_text().split() for directory in directories)
@@ -363,7 +363,7 @@ def test_a_strangers_cgroup_is_never_touched(sandbox: Sandbox) -> None:
 
 
 def test_an_orderly_end_does_not_touch_a_strangers_cgroup_either(sandbox: Sandbox) -> None:
-    path = f"{sandbox.cgroup_root}/besteffort/pod{uuid.uuid4()}"
+    path = f"{sandbox.tree_root}/besteffort/pod{uuid.uuid4()}"
     with stranger() as pid, start_pods(sandbox, pod("p")) as running:
         wait_for_up(running)
         with stranger_cgroup(path, pid) as directories:
@@ -377,10 +377,10 @@ def test_an_orderly_end_does_not_touch_a_strangers_cgroup_either(sandbox: Sandbo
 
 
 def test_a_root_that_somebody_else_made_is_a_conflict(sandbox: Sandbox) -> None:
-    with stranger() as pid, stranger_cgroup(sandbox.cgroup_root, pid) as directories:
+    with stranger() as pid, stranger_cgroup(sandbox.tree_root, pid) as directories:
         done = sandbox.nodeguard("run", write_manifest(sandbox, script_pod("true")))
         assert done.returncode == 5
-        assert_is_told(done.stderr, sandbox.cgroup_root)
+        assert_is_told(done.stderr, sandbox.tree_root)
         assert is_alive(pid)
         assert all(not [p for p in directory.iterdir() if p.is_dir()] for directory in directories)
         clean(sandbox)

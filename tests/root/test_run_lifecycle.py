@@ -519,7 +519,7 @@ def test_twenty_pods_at_once(sandbox: Sandbox) -> None:
 
 
 def tier_shares(sandbox: Sandbox) -> int:
-    tier = f"{sandbox.cgroup_root}/burstable"
+    tier = f"{sandbox.tree_root}/burstable"
     return int(control(tier, "cpu.shares" if VERSION == 1 else "cpu.weight"))
 
 
@@ -564,7 +564,7 @@ def test_two_arenas_in_one_root_are_a_conflict(sandbox: Sandbox) -> None:
         done = sandbox.nodeguard("run", other, "--capacity", "cpu=1,memory=256Mi")
         assert done.returncode == 5
         assert_is_told(done.stderr, "capacity", str(first.pid))
-        assert control(sandbox.cgroup_root, "memory.limit_in_bytes" if VERSION == 1 else "memory.max") == str(512 << 20)
+        assert control(sandbox.tree_root, "memory.limit_in_bytes" if VERSION == 1 else "memory.max") == str(512 << 20)
         first.signal(signal.SIGTERM)
         finish(first)
 

@@ -107,7 +107,7 @@ def test_the_kernel_has_what_explain_says(sandbox: Sandbox) -> None:
                 if group["container"] == "init":
                     continue  # it has ended
                 path = cgroup_of(sandbox, name, group["container"])
-                assert path.startswith(f"{sandbox.cgroup_root}/{item['qosClass'].lower()}/pod")
+                assert path.startswith(f"{sandbox.tree_root}/{item['qosClass'].lower()}/pod")
                 for entry in group["files"]:
                     if entry["version"] == VERSION and has_control(entry["file"]):
                         got = control(path, entry["file"])
@@ -133,7 +133,7 @@ def test_tiers_have_the_sums_of_their_pods_and_the_root_has_the_arena(sandbox: S
     assert millicpu["besteffort"] == 0
     with start_pods(sandbox, *CLASSES, options=("--capacity", "cpu=1500m,memory=1Gi")) as running:
         wait_for_up(running, 10)
-        root = sandbox.cgroup_root
+        root = sandbox.tree_root
         assert control(root, "memory.limit_in_bytes" if VERSION == 1 else "memory.max") == str(1 << 30)
         assert cpu_shares(root) == to_file(1536)
         for tier, wanted in millicpu.items():
@@ -147,7 +147,7 @@ def test_a_tier_loses_the_weight_of_a_pod_that_has_ended(sandbox: Sandbox) -> No
     long = pod("long", container(resources=resources("cpu=250m")))
     with start_pods(sandbox, short, long) as running:
         wait_for_up(running, 1)
-        tier = f"{sandbox.cgroup_root}/burstable"
+        tier = f"{sandbox.tree_root}/burstable"
         assert cpu_shares(tier) == to_file(768)
         wait_for(lambda: cpu_shares(tier) == to_file(256), "the weight of the remaining pod alone")
         running.signal(signal.SIGTERM)
