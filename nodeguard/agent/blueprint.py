@@ -23,6 +23,9 @@ from nodeguard.runtime import bundle, capability, image, rootfs, seccomp, user, 
 from nodeguard.runtime.conmon import ConmonRequest, runtime_argv
 from nodeguard.runtime.tree import remove_tree
 
+NO_DISKS = frozenset({"overlay", "nsfs", "tmpfs", "proc", "sysfs", "cgroup", "cgroup2"})
+"""What pods themselves mount, and more of it the more pods there are: not worth a look for disks."""
+
 MESSAGE_BYTES = 4096
 """The most of a termination message that reaches the status (kubelet: MaxContainerTerminationMessageLength)."""
 
@@ -233,7 +236,7 @@ def _host_mounts(plan: Blueprint) -> Iterator[bundle.Mount]:
         return
     paths = plan.sandbox.host.paths
     own = [str(path) for path in (paths.run_dir, paths.state_dir, paths.log_dir)]
-    yield from rootfs.host_submounts(mount.list_mounts(), hidden=own)
+    yield from rootfs.host_submounts(mount.list_mounts(NO_DISKS), hidden=own)
     yield bundle.private_tmpfs("/run")
     for path in own:
         if not path.startswith("/run/") and Path(path).is_dir():

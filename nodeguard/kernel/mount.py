@@ -6,6 +6,7 @@ import ctypes
 import errno
 import os
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,7 +82,9 @@ def unmount(path: StrPath, *, detach: bool = True) -> None:
 def mounts_below(path: StrPath) -> list[str]:
     """The mount points at and below a path, in the order in which they can be unmounted; several at one place too."""
     top = os.path.realpath(path)
-    found = [point.mount_point for point in parse_mountinfo(read_mountinfo())]
+    # Looking at the text first keeps this from growing with the mounts of all other pods.
+    text, needle = read_mountinfo(), " " + escape(top)
+    found = [point.mount_point for point in parse_mountinfo(lines_with(text, needle))] if needle in text else []
     below = [point for point in found if point == top or point.startswith(top.rstrip("/") + "/")]
     return sorted(below, key=lambda point: -point.count("/"))
 
@@ -92,20 +95,23 @@ def read_mountinfo(proc: str = "/proc") -> str:
         return file.read()
 
 
-def list_mounts() -> list[MountPoint]:
-    """The mounts this process sees, oldest first."""
-    return parse_mountinfo(read_mountinfo())
+def list_mounts(skip: Container[str] = ()) -> list[MountPoint]:
+    """The mounts this process sees, oldest first, without file systems of the types to ``skip``."""
+    return parse_mountinfo(read_mountinfo(), skip)
 
 
-def parse_mountinfo(text: str) -> list[MountPoint]:
-    """Every mount of the text; lines that make no sense are left out.
+def parse_mountinfo(text: str, skip: Container[str] = ()) -> list[MountPoint]:
+    """Every mount of the text, but for the types to ``skip``; lines that make no sense are left out.
 
     Source: Linux, Documentation/filesystems/proc.rst, section 3.5.
     """
     found = []
     for line in text.splitlines():
         before, separator, after = line.partition(" - ")
-        left, right = before.split(" "), after.split(" ")
+        right = after.split(" ")
+        if right[0] in skip:
+            continue
+        left = before.split(" ")
         if separator and len(left) >= 6 and len(right) >= 3:
             found.append(
                 MountPoint(
@@ -119,6 +125,16 @@ def parse_mountinfo(text: str) -> list[MountPoint]:
                 )
             )
     return found
+
+
+def lines_with(text: str, needle: str) -> str:
+    """The lines of ``text`` that hold ``needle``."""
+    return "\n".join(line for line in text.splitlines() if needle in line)
+
+
+def escape(text: str) -> str:
+    """A path as it stands in mountinfo, see `unescape`."""
+    return "".join(f"\\{ord(letter):03o}" if letter in " \t\n\\#" else letter for letter in text)
 
 
 def unescape(text: str) -> str:

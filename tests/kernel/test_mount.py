@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nodeguard.kernel import mount
 from nodeguard.kernel.mount import parse_mountinfo
 
 TEXT = r"""22 27 0:21 / /proc rw,relatime - proc proc rw
@@ -27,3 +29,14 @@ def test_a_file_system_without_a_source_name() -> None:
 @given(st.text())
 def test_any_text_can_be_read(text: str) -> None:
     parse_mountinfo(text)
+
+
+@pytest.mark.parametrize("path", ["/plain", "/a b", "/x#y", "/tab\there", "/back\\slash", "/line\nfeed"])
+def test_a_path_can_be_looked_for_as_it_is_written(path: str) -> None:
+    assert mount.unescape(mount.escape(path)) == path
+    assert not set(" \t\n") & set(mount.escape(path))
+
+
+def test_types_that_are_not_wanted_are_left_out() -> None:
+    text = "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 0:5 / /run rw - tmpfs tmpfs rw\n"
+    assert [point.mount_point for point in mount.parse_mountinfo(text, {"tmpfs"})] == ["/"]
