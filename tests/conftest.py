@@ -14,6 +14,8 @@ from sandbox import Sandbox, hierarchies, mount_points, processes_naming
 
 STRICT = os.environ.get("NODEGUARD_TEST_STRICT") == "1"
 IS_ROOT = os.geteuid() == 0
+# "2/3": of three machines that share the tests this is the second.
+SHARD, SHARDS = map(int, os.environ.get("NODEGUARD_TEST_SHARD", "1/1").split("/"))
 SESSION = f"ngtest-{os.getpid()}-{os.urandom(3).hex()}"
 
 _numbers = itertools.count(1)
@@ -22,7 +24,13 @@ _not_run: list[str] = []
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave root tests out for ordinary users: they are another rung (``make test-root``), not skipped ones."""
+    """Leave root tests out for ordinary users: they are another rung (``make test-root``), not skipped ones.
+
+    Of what is left, take this machine's share.
+    """
+    if SHARDS > 1:
+        config.hook.pytest_deselected(items=[item for i, item in enumerate(items) if i % SHARDS != SHARD - 1])
+        items[:] = items[SHARD - 1 :: SHARDS]
     if IS_ROOT:
         return
     for_root = [item for item in items if item.get_closest_marker("root")]
