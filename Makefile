@@ -12,13 +12,14 @@ BIN := $(VENV)/bin
 PACKAGES := runc:runc crun:crun conmon:conmon catatonit:catatonit umoci:umoci skopeo:skopeo iproute2:ip busybox-static:busybox \
     golang-github-containers-common:/usr/share/containers/seccomp.json
 TEST_PACKAGES := mandoc:mandoc
+VM_PACKAGES := mmdebstrap:mmdebstrap e2fsprogs:mkfs.ext4 qemu-system-x86:qemu-system-x86_64 qemu-utils:qemu-img git:git
 PYTEST := $(BIN)/python -m pytest
-RUFF_PATHS := nodeguard tests bench
+RUFF_PATHS := nodeguard tests bench vm
 
 .PHONY: help
 help: ## list the targets
 	@echo "nodeguard: the two to start with are 'make run' and 'make test'"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # --- what everything stands on -------------------------------------------------------------------------------------
 
@@ -70,7 +71,13 @@ run: need-root packages $(VENV)/runtime.stamp ## run the first example to its en
 # --- tests ---------------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: setup lint ## set everything up, lint, and run every test (as root: those with real containers too)
+test: lint test-native vm-test ## set everything up, lint, run every test here and, with real containers, in virtual machines
+
+.PHONY: test-all
+test-all: test vm-test-hybrid vm-test-v1 ## the same, and the other two flavours of virtual machines
+
+.PHONY: test-native
+test-native: setup ## every test on this host (as root: those with real containers too)
 	$(PYTEST)
 
 .PHONY: lint
@@ -86,6 +93,26 @@ test-unit: $(VENV)/test.stamp ## the tests that need no root
 .PHONY: test-root
 test-root: need-root setup ## the tests with real cgroups, mounts and containers
 	$(PYTEST) -m root
+
+# --- virtual machines: docs/testing.md -----------------------------------------------------------------------------
+
+.PHONY: vm-image
+vm-image: $(BIN)/pip ## build the image for virtual machines (cached in out/vm)
+	@.ci/install-packages $(VM_PACKAGES)
+	@vm/build-image $(BIN)/python $(foreach package,$(PACKAGES),$(firstword $(subst :, ,$(package))))
+
+# VM_TESTS="tests/vm/test_machine.py -x" runs only those, in one machine.
+.PHONY: vm-test
+vm-test: vm-image ## the root tests in virtual machines with cgroup v2 and systemd (VM_TESTS="tests/vm -x")
+	@vm/test v2 $(VM_TESTS)
+
+.PHONY: vm-test-hybrid
+vm-test-hybrid: vm-image ## the same with cgroup v1 and an empty v2 beside it
+	@vm/test hybrid $(VM_TESTS)
+
+.PHONY: vm-test-v1
+vm-test-v1: vm-image ## the same with cgroup v1 alone
+	@vm/test v1 $(VM_TESTS)
 
 # --- the rest ------------------------------------------------------------------------------------------------------
 
