@@ -3,7 +3,7 @@
 
     vm/run_in_vm.py [options] COMMAND [COMMAND...]
 
-Each COMMAND is a line for the shell, run in /work/src; its output appears here while it runs. Several commands get as
+Each COMMAND is a line for the shell, run in /srv/vm/src; its output appears here while it runs. Several commands get as
 many boots of one machine, whose power is cut in between. What a command leaves in /results comes back.
 
 The exit code is that of the first command that failed; 124 when the time was up, 125 when the machine died or did not
