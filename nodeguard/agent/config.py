@@ -7,22 +7,25 @@ A kubelet's configuration file is read as it is; our own settings stand below ``
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from nodeguard.agent.kubelet_field import WITHOUT_EFFECT
-from nodeguard.agent.setting import BY_NAME, SETTINGS, HardThreshold, Setting
+from nodeguard.agent.setting import BY_NAME, SETTINGS, Setting
 from nodeguard.errors import InvalidInput, NotFound, PermissionDenied
 from nodeguard.model.document import MAX_BYTES, Document, format_path, parse
+from nodeguard.model.eviction import EvictionConfig, VictimPolicy
 from nodeguard.model.finding import Finding, Severity, in_file_order
 from nodeguard.model.node import NodeCapacity
 from nodeguard.model.quantity import Quantity
 from nodeguard.model.scalar import resolve
+from nodeguard.model.threshold import ThresholdValue, without_grace
 from nodeguard.policy.capacity import Reservations, allocatable, reservation_faults
 from nodeguard.policy.setting import DEFAULT_FEATURES, KNOWN_FEATURES, ResourceSettings
+from nodeguard.policy.threshold import thresholds_of
 
 API_VERSION = "kubelet.config.k8s.io/v1beta1"
 KIND = "KubeletConfiguration"
@@ -61,7 +64,15 @@ class Config:
     system_reserved: Mapping[str, Quantity]
     kube_reserved: Mapping[str, Quantity]
     enforce_node_allocatable: tuple[str, ...]
-    eviction_hard: Mapping[str, HardThreshold | None]
+    eviction_hard: Mapping[str, ThresholdValue | None]
+    eviction_soft: Mapping[str, ThresholdValue | None]
+    eviction_soft_grace_period_ns: Mapping[str, int]
+    eviction_minimum_reclaim: Mapping[str, ThresholdValue]
+    eviction_pressure_transition_period_ns: int
+    eviction_max_pod_grace_period_seconds: int
+    local_storage_capacity_isolation: bool
+    eviction_policy: VictimPolicy
+    hard_eviction_grace_period_seconds: int
     merge_default_eviction_settings: bool
     feature_gates: Mapping[str, bool]
     memory_throttling_factor: float | None
@@ -132,6 +143,23 @@ class Config:
         }
         return allocatable(node, self.reservations(), thresholds)
 
+    def eviction(self) -> EvictionConfig:
+        """What decides who is evicted, and when."""
+        return EvictionConfig(
+            thresholds=thresholds_of(
+                hard=self.eviction_hard,
+                soft=self.eviction_soft,
+                grace_ns=self.eviction_soft_grace_period_ns,
+                min_reclaim=self.eviction_minimum_reclaim,
+                enforce=self.enforce_node_allocatable,
+            ),
+            transition_ns=self.eviction_pressure_transition_period_ns,
+            max_pod_grace_seconds=self.eviction_max_pod_grace_period_seconds,
+            hard_grace_seconds=self.hard_eviction_grace_period_seconds,
+            local_storage_isolation=self.local_storage_capacity_isolation,
+            policy=self.eviction_policy,
+        )
+
     def resource_settings(self, *, cgroup_version: int = 2, has_swap_controller: bool = True) -> ResourceSettings:
         """What decides cgroup values, for a host whose limits go to this version's files."""
         switched_off = {gate for gate, on in self.feature_gates.items() if not on}
@@ -162,7 +190,10 @@ class EffectiveSetting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """A value that somebody gave: to a setting, or to entry ``key`` of one that is a map."""
+    """A value that somebody gave: to a setting, or to entry ``key`` of one that is a map.
+
+    For a map there is also one without key: it was named, be it without entries.
+    """
 
     setting: Setting
     value: Any
@@ -178,12 +209,17 @@ class Given:
 
 
 def load(
-    flags: Mapping[str, str | None], env: Mapping[str, str] | None = None, paths: ConfigPaths | None = None
+    flags: Mapping[str, str | None],
+    env: Mapping[str, str] | None = None,
+    paths: ConfigPaths | None = None,
+    *,
+    default_thresholds: bool = True,
 ) -> Config:
     """Read files, environment (this process's own unless given) and flags.
 
     ``flags`` holds the text of each flag by its name without dashes (``capacity``, ``eviction_hard``); None means not
-    given. ``config``, or ``NODEGUARD_CONFIG``, names the one file to read in place of all others.
+    given. ``config``, or ``NODEGUARD_CONFIG``, names the one file to read in place of all others. Without
+    ``default_thresholds`` there are no hard thresholds but those that somebody names.
 
     Raises:
         InvalidInput: with every finding of all layers.
@@ -196,10 +232,10 @@ def load(
     documents = [
         document for path in files if named or path.exists() for document in parse(read_config_file(path), str(path))
     ]
-    return build(documents, env=env, flags=flags)
+    return build(documents, env=env, flags=flags, default_thresholds=default_thresholds)
 
 
-def load_files(files: Sequence[Path], flags: Mapping[str, str | None]) -> Config:
+def load_files(files: Sequence[Path], flags: Mapping[str, str | None], *, default_thresholds: bool = True) -> Config:
     """The configuration of these files and flags alone, as ``load`` would make it.
 
     Raises:
@@ -207,7 +243,7 @@ def load_files(files: Sequence[Path], flags: Mapping[str, str | None]) -> Config
         NotFound, PermissionDenied: a file cannot be read.
     """
     documents = [document for path in files for document in parse(read_config_file(path), str(path))]
-    return build(documents, env={}, flags=flags)
+    return build(documents, env={}, flags=flags, default_thresholds=default_thresholds)
 
 
 def read_config_file(path: Path) -> bytes:
@@ -233,6 +269,7 @@ def build(
     *,
     env: Mapping[str, str] | None = None,
     flags: Mapping[str, str | None] | None = None,
+    default_thresholds: bool = True,
 ) -> Config:
     """Put the layers together: files in the order given, then environment, then flags. Pure.
 
@@ -253,7 +290,7 @@ def build(
     given += _read_environment(env or {}, findings)
     given += _read_flags(flags or {}, findings)
 
-    values, origins = _merge(given, findings)
+    values, origins = _merge(given, findings, default_thresholds=default_thresholds)
     errors = [finding for finding in findings if finding.severity is Severity.ERROR]
     if errors:
         raise InvalidInput(in_file_order(errors))
@@ -370,7 +407,12 @@ def _read_item(
         findings.append(_error(document.source, document.line(path), format_path(path), message))
         return []
     return [
-        _given_in_file(document, (*path, key), setting, item, key) for key, item in value.items() if item is not None
+        _given_in_file(document, path, setting, value, None),
+        *(
+            _given_in_file(document, (*path, key), setting, item, key)
+            for key, item in value.items()
+            if item is not None
+        ),
     ]
 
 
@@ -439,21 +481,32 @@ def _read_text(setting: Setting, text: str, origin: str, findings: list[Finding]
         else:
             pairs[key] = item
     return [
-        Given(setting=setting, value=item if setting.is_text else resolve(item), origin=origin, source=origin, key=key)
-        for key, item in pairs.items()
+        Given(setting=setting, value=text, origin=origin, source=origin),
+        *(
+            Given(
+                setting=setting, value=item if setting.is_text else resolve(item), origin=origin, source=origin, key=key
+            )
+            for key, item in pairs.items()
+        ),
     ]
 
 
 # All together
 
 
-def _merge(given: Sequence[Given], findings: list[Finding]) -> tuple[dict[str, Any], dict[str, str]]:
+def _merge(
+    given: Sequence[Given], findings: list[Finding], *, default_thresholds: bool
+) -> tuple[dict[str, Any], dict[str, str]]:
     """Values by attribute and origins by name; every value given is read, also those overridden later."""
     values: dict[str, Any] = {setting.attribute: setting.default for setting in SETTINGS}
     origins = {setting.name: "default" for setting in SETTINGS if not setting.is_map}
     maps: dict[str, dict[str, Any]] = {setting.attribute: {} for setting in SETTINGS if setting.is_map}
+    named: set[str] = set()
     for one in given:
         setting = one.setting
+        if setting.is_map and one.key is None:
+            named.add(setting.attribute)
+            continue
         if one.key is not None and setting.keys and one.key not in setting.keys:
             message = f"unknown name{_suggestion(one.key, setting.keys)}; allowed are {', '.join(setting.keys)}"
             findings.append(_error(one.source, one.line, one.name, message))
@@ -469,19 +522,27 @@ def _merge(given: Sequence[Given], findings: list[Finding]) -> tuple[dict[str, A
         else:
             maps[setting.attribute][one.key] = value
 
-    thresholds = maps["eviction_hard"]
-    if values["merge_default_eviction_settings"] or not thresholds:
-        defaults = BY_NAME["evictionHard"].default
-        origins.update(
-            {_entry_name(BY_NAME["evictionHard"], key): "default" for key in defaults if key not in thresholds}
-        )
-        maps["eviction_hard"] = {**defaults, **thresholds}
+    if default_thresholds and (values["merge_default_eviction_settings"] or "eviction_hard" not in named):
+        hard, thresholds = BY_NAME["evictionHard"], maps["eviction_hard"]
+        origins.update({_entry_name(hard, key): "default" for key in hard.default if key not in thresholds})
+        maps["eviction_hard"] = {**hard.default, **thresholds}
+    findings += _check_grace_periods(given, maps)
     values.update({attribute: MappingProxyType(entries) for attribute, entries in maps.items()})
     if values["cgroup_root"] is None:
         parent = values["cgroup_parent"]
         values["cgroup_root"] = f"{parent.rstrip('/')}/{TREE_NAME}"
         origins["nodeguard.cgroup"] = origins["cgroupRoot"]
     return values, origins
+
+
+def _check_grace_periods(given: Sequence[Given], maps: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+    """A soft threshold needs a grace period; one that could not be read was reported."""
+    has_grace = {one.key for one in given if one.setting.attribute == "eviction_soft_grace_period_ns"}
+    last = {one.name: one for one in given}
+    for signal in without_grace(maps["eviction_soft"], dict.fromkeys(filter(None, has_grace))):
+        one = last[_entry_name(BY_NAME["evictionSoft"], signal)]
+        message = f"has no grace period: evictionSoftGracePeriod[{signal}] must say how long it may last"
+        yield _error(one.source, one.line, one.name, message)
 
 
 def _check_effects(given: Sequence[Given]) -> list[Finding]:

@@ -14,20 +14,18 @@ WITHOUT_EFFECT = frozenset(
     containerRuntimeEndpoint contentType cpuManagerPolicy cpuManagerPolicyOptions cpuManagerReconcilePeriod
     draManagerReconcilePeriod enableContentionProfiling enableControllerAttachDetach enableDebugFlagsHandler
     enableDebuggingHandlers enableProfilingHandler enableServer enableSystemLogHandler enableSystemLogQuery eventBurst
-    eventRecordQPS evictionMaxPodGracePeriod evictionMinimumReclaim evictionPressureTransitionPeriod evictionSoft
-    evictionSoftGracePeriod failCgroupV1 fileCheckFrequency hairpinMode healthzBindAddress healthzPort
-    httpCheckFrequency imageGCHighThresholdPercent imageGCLowThresholdPercent imageMaximumGCAge imageMinimumGCAge
+    eventRecordQPS failCgroupV1 fileCheckFrequency hairpinMode healthzBindAddress healthzPort httpCheckFrequency
+    imageGCHighThresholdPercent imageGCLowThresholdPercent imageMaximumGCAge imageMinimumGCAge
     imagePullCredentialsVerificationPolicy imageServiceEndpoint iptablesDropBit iptablesMasqueradeBit
-    kernelMemcgNotification kubeAPIBurst kubeAPIQPS kubeReservedCgroup kubeletCgroups localStorageCapacityIsolation
-    logging makeIPTablesUtilChains maxOpenFiles maxParallelImagePulls memoryManagerPolicy nodeLeaseDurationSeconds
-    nodeStatusMaxImages nodeStatusReportFrequency nodeStatusUpdateFrequency oomScoreAdj podCIDR port
-    preloadedImagesVerificationAllowlist protectKernelDefaults providerID qosReserved readOnlyPort registerNode
-    registerWithTaints registryBurst registryPullQPS reservedMemory reservedSystemCPUs resolvConf rotateCertificates
-    runOnce runtimeRequestTimeout seccompDefault serializeImagePulls serverTLSBootstrap
-    showHiddenMetricsForVersion shutdownGracePeriod shutdownGracePeriodByPodPriority shutdownGracePeriodCriticalPods
-    staticPodPath staticPodURL staticPodURLHeader streamingConnectionIdleTimeout syncFrequency systemCgroups
-    systemReservedCgroup tlsCertFile tlsCipherSuites tlsCurvePreferences tlsMinVersion tlsPrivateKeyFile
-    topologyManagerPolicy topologyManagerPolicyOptions topologyManagerScope tracing userNamespaces volumePluginDir
-    volumeStatsAggPeriod
+    kernelMemcgNotification kubeAPIBurst kubeAPIQPS kubeReservedCgroup kubeletCgroups logging makeIPTablesUtilChains
+    maxOpenFiles maxParallelImagePulls memoryManagerPolicy nodeLeaseDurationSeconds nodeStatusMaxImages
+    nodeStatusReportFrequency nodeStatusUpdateFrequency oomScoreAdj podCIDR port preloadedImagesVerificationAllowlist
+    protectKernelDefaults providerID qosReserved readOnlyPort registerNode registerWithTaints registryBurst
+    registryPullQPS reservedMemory reservedSystemCPUs resolvConf rotateCertificates runOnce runtimeRequestTimeout
+    seccompDefault serializeImagePulls serverTLSBootstrap showHiddenMetricsForVersion shutdownGracePeriod
+    shutdownGracePeriodByPodPriority shutdownGracePeriodCriticalPods staticPodPath staticPodURL staticPodURLHeader
+    streamingConnectionIdleTimeout syncFrequency systemCgroups systemReservedCgroup tlsCertFile tlsCipherSuites
+    tlsCurvePreferences tlsMinVersion tlsPrivateKeyFile topologyManagerPolicy topologyManagerPolicyOptions
+    topologyManagerScope tracing userNamespaces volumePluginDir volumeStatsAggPeriod
     """.split()  # noqa: SIM905 - a hundred words read better without quotes
 )

@@ -9,41 +9,19 @@ pkg/kubelet/apis/config/validation/validation.go; pkg/kubelet/eviction/helpers.g
 
 from __future__ import annotations
 
-import re
-import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from nodeguard.model.duration import format_duration, read_duration
+from nodeguard.model.eviction import VictimPolicy
 from nodeguard.model.quantity import Quantity
+from nodeguard.model.signal import Signal
+from nodeguard.model.threshold import ThresholdValue, parse_min_reclaim, parse_value
 
 Reader = Callable[[Any], Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HardThreshold:
-    """A hard eviction threshold: an amount, or a share of the capacity; one of the two is set."""
-
-    quantity: Quantity | None = None
-    ratio: float | None = None
-
-    def amount(self, capacity: int) -> int:
-        """The threshold as an amount of ``capacity``.
-
-        A percentage is a single-precision float for the kubelet: 10 % of 10Gi is 1073741840, not …824.
-
-        Source: kubernetes, pkg/kubelet/eviction/api/types.go, GetThresholdQuantity.
-        """
-        if self.quantity is not None:
-            return self.quantity.value()
-        return int(capacity * (self.ratio or 0.0))
-
-    def __str__(self) -> str:
-        if self.quantity is not None:
-            return str(self.quantity)
-        return f"{(self.ratio or 0.0) * 100:.6g}%"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,51 +71,8 @@ def _show_list(value: tuple[str, ...]) -> list[str]:
     return list(value)
 
 
-_DURATION = re.compile(r"([-+]?)((?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h))+)")
-_DURATION_PART = re.compile(r"([0-9.]+)(ns|us|µs|μs|ms|s|m|h)")
-_NANOSECONDS = {
-    "ns": 1,
-    "us": 10**3,
-    "µs": 10**3,
-    "μs": 10**3,
-    "ms": 10**6,
-    "s": 10**9,
-    "m": 60 * 10**9,
-    "h": 3600 * 10**9,
-}
-
-
-def read_duration(value: Any) -> int:
-    """Nanoseconds of a Go duration: ``1h30m``, ``100ms``, ``1.5s``, ``0``.
-
-    Source: Go, time.ParseDuration.
-    """
-    text = str(value) if isinstance(value, str) or value == 0 else ""
-    match = _DURATION.fullmatch(text)
-    if text == "0":
-        return 0
-    if match is None or isinstance(value, bool):
-        raise ValueError(
-            f"{value!r} is not a duration; allowed are numbers with the units h m s ms us ns, such as 1m30s"
-        )
-    nanoseconds = 0
-    for number, unit in _DURATION_PART.findall(match[2]):
-        whole, _, fraction = number.partition(".")
-        scale = _NANOSECONDS[unit]
-        nanoseconds += int(whole or "0") * scale
-        if fraction:
-            nanoseconds += int(fraction) * scale // 10 ** len(fraction)
-    if nanoseconds >= 1 << 63:
-        raise ValueError(f"{value!r} is too long; the longest duration is 2562047h")
-    return -nanoseconds if match[1] == "-" else nanoseconds
-
-
-def format_duration(nanoseconds: int) -> str:
-    """The shortest single-unit text, such as ``100ms`` or ``5m``."""
-    if nanoseconds == 0:
-        return "0s"
-    unit = next(unit for unit in ("h", "m", "s", "ms", "us", "ns") if nanoseconds % _NANOSECONDS[unit] == 0)
-    return f"{nanoseconds // _NANOSECONDS[unit]}{unit}"
+def _show_threshold(value: ThresholdValue | None) -> str:
+    return "off" if value is None else str(value)
 
 
 def _duration(*, least: str, most: str) -> Reader:
@@ -262,6 +197,19 @@ def _read_capacity(value: Any) -> Quantity:
     return quantity
 
 
+def _read_transition_period(value: Any) -> int:
+    """0 means the default, as in the kubelet's file."""
+    return _read_grace_period(value) or 5 * 60 * 10**9
+
+
+def _read_grace_period(value: Any) -> int:
+    """Source: kubernetes, pkg/kubelet/eviction/helpers.go, parseGracePeriods."""
+    nanoseconds = read_duration(value)
+    if nanoseconds < 0:
+        raise ValueError(f"{value!r} is negative; allowed are durations from 0s")
+    return nanoseconds
+
+
 def _read_log_size(value: Any) -> int:
     size = _read_quantity(value).value()
     if size < 1024:
@@ -273,56 +221,11 @@ def _read_gate(value: Any) -> bool:
     return _read_boolean(value)
 
 
-def read_hard_threshold(value: Any) -> HardThreshold | None:
-    """A threshold such as ``100Mi`` or ``10%``; None when it is switched off (``off``, ``0%``, ``100%``).
+SIGNALS = tuple(map(str, Signal))
 
-    Source: kubernetes, pkg/kubelet/eviction/helpers.go, parseThresholdStatement; ``off`` is ours.
-    """
-    if value is False or value in ("off", "0%", "100%"):  # YAML reads a bare ``off`` as false
-        return None
-    if isinstance(value, str) and value.endswith("%"):
-        return HardThreshold(ratio=_read_ratio(value))
-    quantity = _read_quantity(value)
-    if quantity.nano <= 0:
-        raise ValueError(f"{value} is not above 0; 'off' switches a threshold off")
-    return HardThreshold(quantity=quantity)
-
-
-_PERCENTAGE = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
-
-
-def _read_ratio(text: str) -> float:
-    """A share in single precision, as the kubelet computes it."""
-    number = text.rstrip("%")
-    if not _PERCENTAGE.fullmatch(number):
-        raise ValueError(f"{text!r} is not a percentage, such as 10%")
-    percentage = float(number)
-    if not 0 <= percentage <= 100:
-        raise ValueError(f"{text!r} is out of range; allowed are 0% to 100%")
-    return _single(_single(percentage) / 100)
-
-
-def _single(number: float) -> float:
-    (rounded,) = struct.unpack("f", struct.pack("f", number))
-    assert isinstance(rounded, float)
-    return rounded
-
-
-SIGNALS = (
-    "memory.available",
-    "allocatableMemory.available",
-    "nodefs.available",
-    "nodefs.inodesFree",
-    "imagefs.available",
-    "imagefs.inodesFree",
-    "containerfs.available",
-    "containerfs.inodesFree",
-    "pid.available",
-)
-
-DEFAULT_EVICTION_HARD: Mapping[str, HardThreshold | None] = MappingProxyType(
+DEFAULT_EVICTION_HARD: Mapping[str, ThresholdValue | None] = MappingProxyType(
     {
-        signal: read_hard_threshold(value)
+        signal: parse_value(value)
         for signal, value in {
             "memory.available": "100Mi",
             "nodefs.available": "10%",
@@ -475,14 +378,94 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="evictionHard",
         attribute="eviction_hard",
-        read=read_hard_threshold,
+        read=parse_value,
         default=DEFAULT_EVICTION_HARD,
         help="Hard eviction thresholds, merged over the defaults; 'off' switches one off.",
         flag="--eviction-hard",
         is_map=True,
         keys=SIGNALS,
         separator="<",
-        show=lambda threshold: "off" if threshold is None else str(threshold),
+        show=_show_threshold,
+    ),
+    Setting(
+        name="evictionSoft",
+        attribute="eviction_soft",
+        read=parse_value,
+        default=_NOTHING,
+        help="Soft eviction thresholds: acted on when met for their grace period.",
+        flag="--eviction-soft",
+        is_map=True,
+        keys=SIGNALS,
+        separator="<",
+        show=_show_threshold,
+    ),
+    Setting(
+        name="evictionSoftGracePeriod",
+        attribute="eviction_soft_grace_period_ns",
+        read=_read_grace_period,
+        default=_NOTHING,
+        help="How long a soft threshold may be met, such as memory.available=90s.",
+        flag="--eviction-soft-grace-period",
+        is_map=True,
+        keys=SIGNALS,
+        show=format_duration,
+    ),
+    Setting(
+        name="evictionMinimumReclaim",
+        attribute="eviction_minimum_reclaim",
+        read=parse_min_reclaim,
+        default=_NOTHING,
+        help="How much more than the threshold must be free again, such as nodefs.available=500Mi.",
+        flag="--eviction-minimum-reclaim",
+        is_map=True,
+        keys=SIGNALS,
+    ),
+    Setting(
+        name="evictionPressureTransitionPeriod",
+        attribute="eviction_pressure_transition_period_ns",
+        read=_read_transition_period,
+        default=5 * 60 * 10**9,
+        help="How long a pressure condition stays after the pressure; 0 is 5m.",
+        flag="--eviction-pressure-transition-period",
+        show=format_duration,
+    ),
+    Setting(
+        name="evictionMaxPodGracePeriod",
+        attribute="eviction_max_pod_grace_period_seconds",
+        read=_integer(least=-(1 << 31)),
+        default=0,
+        help="The longest grace period of a pod evicted for a soft threshold; 0 and less are 1 s.",
+        flag="--eviction-max-pod-grace-period",
+        is_text=False,
+        show=_show_plain,
+    ),
+    Setting(
+        name="localStorageCapacityIsolation",
+        attribute="local_storage_capacity_isolation",
+        read=_read_boolean,
+        default=True,
+        help="Evict pods that exceed their own limits of local storage.",
+        flag="--local-storage-capacity-isolation",
+        is_text=False,
+        show=_show_plain,
+    ),
+    Setting(
+        name="nodeguard.evictionPolicy",
+        attribute="eviction_policy",
+        read=lambda value: VictimPolicy(_choice(*VictimPolicy)(value)),
+        default=VictimPolicy.KUBELET,
+        help="Who goes first: kubelet (over request, priority, excess) or qos (QoS class, priority, usage).",
+        flag="--eviction-policy",
+    ),
+    Setting(
+        name="nodeguard.hardEvictionGracePeriodSeconds",
+        attribute="hard_eviction_grace_period_seconds",
+        read=_integer(least=0),
+        default=0,
+        help="The grace period of a hard eviction; 0 is SIGKILL at once, 1 is what the kubelet gives.",
+        flag="--hard-eviction-grace-period-seconds",
+        is_text=False,
+        show=_show_plain,
     ),
     Setting(
         name="mergeDefaultEvictionSettings",

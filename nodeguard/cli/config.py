@@ -13,6 +13,7 @@ from nodeguard.cli.option import config_file_option, config_flags, flag_texts, l
 from nodeguard.cli.printer import API_VERSION, output_option, print_object, warn
 from nodeguard.errors import InvalidInput
 from nodeguard.model.finding import Finding
+from nodeguard.model.threshold import ThresholdValue, decimal_ratio
 
 
 @click.group(short_help="Show the settings in effect, or check configuration files.")
@@ -45,15 +46,19 @@ def effective(output: str, **options: Any) -> None:
 @config.command(short_help="Check configuration files; report everything that is wrong.")
 @click.argument("files", nargs=-1, metavar="[FILE]...")
 @output_option("text", "json", "yaml")
+@click.option("--no-defaults", is_flag=True, help="Leave the built-in eviction thresholds out.")
 @config_flags()
-def check(files: tuple[str, ...], output: str, **options: Any) -> int:
+def check(files: tuple[str, ...], output: str, no_defaults: bool, **options: Any) -> int:
     """Check FILE... together, later ones over earlier ones, or what this host has when none is named.
 
     Every finding is reported; the exit code is 3 when there is one.
     """
     flags = flag_texts(options)
     try:
-        checked = load_files([Path(file) for file in files], flags) if files else load(flags)
+        if files:
+            checked = load_files([Path(file) for file in files], flags, default_thresholds=not no_defaults)
+        else:
+            checked = load(flags, default_thresholds=not no_defaults)
     except InvalidInput as e:
         if output == "text":
             raise
@@ -77,21 +82,28 @@ def effective_object(settings: Config) -> dict[str, Any]:
         "kind": "EffectiveConfig",
         "thresholds": [
             {
-                "signal": signal,
+                "signal": str(threshold.signal),
                 "operator": "LessThan",
-                "value": {"percentage": float(f"{threshold.ratio:.7g}")}
-                if threshold.ratio is not None
-                else {"quantity": str(threshold.quantity)},
-                "gracePeriodSeconds": 0,
-                "minReclaim": None,
+                "value": _value_object(threshold.value),
+                "gracePeriodSeconds": _seconds(threshold.grace_ns),
+                "minReclaim": None if threshold.min_reclaim is None else _value_object(threshold.min_reclaim),
             }
-            for signal, threshold in sorted(settings.eviction_hard.items())
-            if threshold is not None
+            for threshold in sorted(settings.eviction().thresholds, key=lambda t: (t.signal, t.grace_ns))
         ],
         "settings": {
             setting.name: {"value": setting.value, "origin": setting.origin} for setting in effective_settings(settings)
         },
     }
+
+
+def _value_object(value: ThresholdValue) -> dict[str, Any]:
+    if value.ratio is not None:
+        return {"percentage": decimal_ratio(value.ratio)}
+    return {"quantity": str(value.quantity)}
+
+
+def _seconds(nanoseconds: int) -> int | float:
+    return nanoseconds // 10**9 if nanoseconds % 10**9 == 0 else nanoseconds / 10**9
 
 
 def _text(value: Any) -> str:

@@ -63,7 +63,7 @@ class PeriodType(click.ParamType[int]):
         """Parse it; what is too short or too long is for the settings to say."""
         if isinstance(value, int):
             return value
-        from nodeguard.agent.setting import read_duration
+        from nodeguard.model.duration import read_duration
 
         try:
             return read_duration(value) // 1000

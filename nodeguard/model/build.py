@@ -79,6 +79,7 @@ def build_pod(value: dict[str, Any], qos_class: QOSClass | None, given: GivenSta
         os=spec.get("os", {}).get("name", ""),
         supplemental_groups_policy=security.get("supplementalGroupsPolicy", ""),
         volumes=tuple(volume for item in spec.get("volumes", ()) if (volume := _volume(item)) is not None),
+        local_volumes=tuple(item["name"] for item in spec.get("volumes", ()) if _is_local(item)),
         qos_class=qos_class,
         given=given,
         raw=to_json(value),
@@ -96,6 +97,7 @@ def build_meta(meta: Mapping[str, Any]) -> ObjectMeta:
         annotations=meta.get("annotations", {}),
         controller_kind=next((o.get("kind", "") for o in meta.get("ownerReferences", ()) if o.get("controller")), ""),
         deletion_timestamp=parse_rfc3339(meta.get("deletionTimestamp", "")),
+        deletion_grace_period_seconds=meta.get("deletionGracePeriodSeconds"),
     )
 
 
@@ -203,6 +205,13 @@ def _security(own: dict[str, Any], pod: dict[str, Any]) -> SecurityContext:
         seccomp_profile=seccomp.get("type"),
         seccomp_localhost_profile=seccomp.get("localhostProfile"),
     )
+
+
+def _is_local(item: dict[str, Any]) -> bool:
+    """Source: kubernetes, pkg/kubelet/eviction/helpers.go, localVolumeNames; pkg/volume/util/util.go."""
+    if "emptyDir" in item:
+        return not item["emptyDir"].get("medium")
+    return any(kind in item for kind in ("hostPath", "gitRepo", "configMap"))
 
 
 def _volume(item: dict[str, Any]) -> Volume | None:

@@ -16,7 +16,7 @@ class ObjectMeta:
 
     ``name`` is empty when the manifest gives only a ``generateName``: whoever stores the object makes the name up.
     ``controller_kind`` is the kind of the owner that manages the object, such as ``DaemonSet``;
-    ``deletion_timestamp`` is UNIX seconds.
+    ``deletion_timestamp`` is UNIX seconds, ``deletion_grace_period_seconds`` the time it left the pod.
     """
 
     name: str
@@ -27,6 +27,7 @@ class ObjectMeta:
     annotations: Mapping[str, str] = field(default_factory=dict)
     controller_kind: str = ""
     deletion_timestamp: float | None = None
+    deletion_grace_period_seconds: int | None = None
 
     @property
     def key(self) -> str:

@@ -266,6 +266,8 @@ class Pod:
     os: str = ""
     supplemental_groups_policy: str = ""
     volumes: tuple[Volume, ...] = ()
+    local_volumes: tuple[str, ...] = ()
+    """Names of the volumes, also of kinds that cannot be mounted, that take space of the node's file system."""
     qos_class: QOSClass | None = None
     given: GivenStatus = NO_STATUS
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)

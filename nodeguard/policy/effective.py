@@ -59,6 +59,18 @@ def effective_limits(pod: Pod) -> ResourceList:
     return total
 
 
+def lone_request(pod: Pod, resource: str) -> Quantity:
+    """What the kubelet takes for the pod's request when it chooses victims.
+
+    With pod-level resources in use these alone; overhead counts only on top of a request that is not zero.
+
+    Source: kubernetes, pkg/api/v1/resource/helpers.go, GetResourceRequestQuantity.
+    """
+    requests = pod_level_requests(pod) if uses_pod_level(pod) else aggregate_requests(pod)
+    request = amount(requests, resource)
+    return request + amount(pod.overhead, resource) if request else request
+
+
 def millicpu_request(pod: Pod) -> int:
     """The effective CPU request; tiers are weighed by the sum of these."""
     return amount(effective_requests(pod), "cpu").milli_value()

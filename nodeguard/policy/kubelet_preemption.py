@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nodeguard.model.pod import Pod, QOSClass
-from nodeguard.policy.effective import aggregate_requests, amount, pod_level_requests, uses_pod_level
+from nodeguard.policy.effective import lone_request
 from nodeguard.policy.fit import PODS, to_int
 from nodeguard.policy.priority import is_critical
 from nodeguard.policy.qos import qos_class
@@ -61,15 +61,8 @@ def may_preempt(newcomer: Pod, victim: Pod) -> bool:
 
 
 def preemption_request(pod: Pod, resource: str) -> int:
-    """What killing the pod is said to free: with pod-level resources in use these alone; 1 of ``pods``.
-
-    Overhead counts only on top of a request that is not zero.
-    """
-    if resource == PODS:
-        return 1
-    requests = pod_level_requests(pod) if uses_pod_level(pod) else aggregate_requests(pod)
-    request = amount(requests, resource)
-    return to_int(resource, request + amount(pod.overhead, resource) if request else request)
+    """What killing the pod is said to free; 1 of ``pods``."""
+    return 1 if resource == PODS else to_int(resource, lone_request(pod, resource))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,18 +6,12 @@ from pathlib import Path
 import pytest
 
 from nodeguard.agent.config import Config, ConfigPaths, build, effective_settings, load, load_files
-from nodeguard.agent.setting import (
-    SETTINGS,
-    SIGNALS,
-    HardThreshold,
-    format_duration,
-    read_duration,
-    read_hard_threshold,
-)
+from nodeguard.agent.setting import SETTINGS, SIGNALS
 from nodeguard.errors import InvalidInput, NotFound
 from nodeguard.model.document import parse
 from nodeguard.model.node import NodeCapacity
 from nodeguard.model.quantity import Quantity
+from nodeguard.model.threshold import ThresholdValue
 from nodeguard.policy.setting import ResourceSettings
 
 
@@ -41,7 +35,7 @@ def test_nothing_given_means_defaults() -> None:
     assert config.cgroup_root == "/nodeguard"
     assert config.max_pods == 110
     assert config.enforce_node_allocatable == ("pods",)
-    assert config.eviction_hard["memory.available"] == HardThreshold(quantity=Quantity.parse("100Mi"))
+    assert config.eviction_hard["memory.available"] == ThresholdValue(quantity=Quantity.parse("100Mi"))
     assert set(config.origins.values()) == {"default"}
     assert config.warnings == ()
 
@@ -122,10 +116,10 @@ evictionHard: {memory.avail: 1Gi, pid.available: 150%}
         "config.yaml:5: systemReserved[cpu]: -1 is negative; allowed are quantities from 0",
         "config.yaml:5: systemReserved[disk]: unknown name; allowed are cpu, memory, ephemeral-storage, pid",
         "config.yaml:6: nodeguard.rundir: unknown field, did you mean 'runDir'; "
-        "allowed are runDir, stateDir, cgroup, capacity",
+        "allowed are runDir, stateDir, cgroup, capacity, evictionPolicy, hardEvictionGracePeriodSeconds",
         "config.yaml:7: evictionHard[memory.avail]: unknown name, did you mean 'memory.available'; allowed are "
         + ", ".join(SIGNALS),
-        "config.yaml:7: evictionHard[pid.available]: '150%' is out of range; allowed are 0% to 100%",
+        "config.yaml:7: evictionHard[pid.available]: '150%' is above 100%; allowed are 0% to 100%",
         "flag --capacity: nodeguard.capacity: 'pods' is not of the form key=value",
         "flag --capacity: nodeguard.capacity[cpu]: 0 is not above 0",
         "flag --capacity: nodeguard.capacity[memory]: 1.5 is not a whole number",
@@ -222,7 +216,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_thresholds_are_merged_over_the_defaults_and_off_switches_one_off() -> None:
     config = from_text("evictionHard: {memory.available: 1Gi, nodefs.available: off}", eviction_hard="pid.available<5%")
-    assert config.eviction_hard["memory.available"] == HardThreshold(quantity=Quantity.parse("1Gi"))
+    assert config.eviction_hard["memory.available"] == ThresholdValue(quantity=Quantity.parse("1Gi"))
     assert config.eviction_hard["nodefs.available"] is None
     assert str(config.eviction_hard["imagefs.available"]) == "15%"
     assert config.origins["evictionHard[pid.available]"] == "flag --eviction-hard"
@@ -234,54 +228,6 @@ def test_without_merging_one_threshold_drops_the_defaults() -> None:
     assert list(config.eviction_hard) == ["memory.available"]
     config = from_text("mergeDefaultEvictionSettings: false\n")
     assert "nodefs.available" in config.eviction_hard
-
-
-def test_a_percentage_is_rounded_as_the_kubelet_rounds() -> None:
-    threshold = read_hard_threshold("10%")
-    assert threshold is not None
-    assert threshold.amount(10 << 30) == 1073741840
-    assert str(threshold) == "10%"
-    fifth = read_hard_threshold("20%")
-    assert fifth is not None
-    assert fifth.amount(1000 << 20) == 209715203
-
-
-@pytest.mark.parametrize("text", ["off", "0%", "100%", False])
-def test_thresholds_switched_off(text: object) -> None:
-    assert read_hard_threshold(text) is None
-
-
-@pytest.mark.parametrize("text", ["0", "-1Gi", "1K", "101%", "-1%", "NaN%", "x%", "%", "1 %", True, None, ""])
-def test_thresholds_refused(text: object) -> None:
-    with pytest.raises(ValueError):
-        read_hard_threshold(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "nanoseconds"),
-    [
-        ("0", 0),
-        (0, 0),
-        ("1h30m", 5400 * 10**9),
-        ("100ms", 10**8),
-        (".5s", 5 * 10**8),
-        ("1.5us", 1500),
-        ("-1s", -(10**9)),
-    ],
-)
-def test_durations(text: object, nanoseconds: int) -> None:
-    assert read_duration(text) == nanoseconds
-
-
-@pytest.mark.parametrize("text", ["90", "1d", "30mins", "", "1s ", 5, True, False, None, [], "9999999h", "s"])
-def test_durations_refused(text: object) -> None:
-    with pytest.raises(ValueError):
-        read_duration(text)
-
-
-@pytest.mark.parametrize("text", ["0s", "5m", "90s", "100ms", "1h"])
-def test_durations_are_shown_short(text: str) -> None:
-    assert format_duration(read_duration(text)) == text
 
 
 def test_every_setting_is_listed_with_its_origin() -> None:
@@ -353,3 +299,94 @@ def test_resource_settings_carry_what_the_policy_needs() -> None:
     )
     assert settings.faults() == ()
     assert build([]).resource_settings() == ResourceSettings()
+
+
+def names(config: Config) -> list[str]:
+    return [str(threshold) for threshold in config.eviction().thresholds]
+
+
+EVICTION = """\
+mergeDefaultEvictionSettings: false
+evictionHard: {memory.available: 1Gi, nodefs.available: 10%}
+evictionSoft: {memory.available: 2Gi, imagefs.available: 0%}
+evictionSoftGracePeriod: {memory.available: 90s, pid.available: 1m}
+evictionMinimumReclaim: {memory.available: 0Gi, nodefs.available: 150%}
+evictionPressureTransitionPeriod: 30s
+evictionMaxPodGracePeriod: -1
+localStorageCapacityIsolation: false
+nodeguard: {evictionPolicy: qos, hardEvictionGracePeriodSeconds: 1}
+"""
+
+
+def test_eviction_settings_come_together() -> None:
+    eviction = from_text(EVICTION).eviction()
+    assert list(map(str, eviction.thresholds)) == [
+        "memory.available<1Gi/hard",
+        "nodefs.available<10%/hard",
+        "memory.available<2Gi/soft",
+        "allocatableMemory.available<1Gi/hard",
+    ]
+    assert [str(t.min_reclaim) for t in eviction.thresholds] == ["0Gi", "150%", "0Gi", "0Gi"]
+    assert eviction.thresholds[2].grace_ns == 90 * 10**9
+    assert (eviction.transition_ns, eviction.max_pod_grace_seconds) == (30 * 10**9, -1)
+    assert (eviction.local_storage_isolation, eviction.policy, eviction.hard_grace_seconds) == (False, "qos", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "flags", "hard"),
+    [
+        pytest.param("mergeDefaultEvictionSettings: false\n", {}, 6, id="DEF-2 nothing named: the defaults"),
+        pytest.param("mergeDefaultEvictionSettings: false\nevictionHard: {}\n", {}, 0, id="DEF-2 an empty map"),
+        pytest.param("evictionHard: {}\n", {}, 6, id="merged: an empty map changes nothing"),
+        pytest.param("evictionHard: {memory.available: 0%}\n", {}, 4, id="DEF-3 a switched off key stays off"),
+        pytest.param(
+            "mergeDefaultEvictionSettings: false\n", {"eviction_hard": ""}, 0, id="FLG-2 an empty flag is an empty map"
+        ),
+    ],
+)
+def test_how_many_hard_thresholds(text: str, flags: dict[str, str], hard: int) -> None:
+    assert len(names(from_text(text, **flags))) == hard
+
+
+def test_defaults_can_be_left_out() -> None:
+    assert names(build([], default_thresholds=False)) == []
+    flags = {"eviction_hard": "pid.available<5%,,pid.available< 6% "}
+    assert names(build([], flags=flags, default_thresholds=False)) == ["pid.available<6%/hard"]
+
+
+def test_transition_period_of_zero_is_the_default() -> None:
+    assert from_text("evictionPressureTransitionPeriod: 0s").eviction().transition_ns == 300 * 10**9
+
+
+def test_every_fault_of_the_eviction_settings_is_named() -> None:
+    found = faults(
+        "evictionSoft: {memory.available: 1Gi, pid.available: 5%}\nevictionSoftGracePeriod: {pid.available: -1s}\n",
+        eviction_hard="a>1,memory.available<=1",
+        eviction_minimum_reclaim="nodefs.available=0%,Memory.available=1",
+        eviction_policy="age",
+    )
+    assert set(found) == {
+        "config.yaml:2: evictionSoftGracePeriod[pid.available]: '-1s' is negative; allowed are durations from 0s",
+        "config.yaml:1: evictionSoft[memory.available]: has no grace period: "
+        "evictionSoftGracePeriod[memory.available] must say how long it may last",
+        "flag --eviction-hard: evictionHard: 'a>1' is not of the form key<value",
+        "flag --eviction-hard: evictionHard[memory.available]: '=1' is not a quantity; " + QUANTITIES,
+        "flag --eviction-minimum-reclaim: evictionMinimumReclaim[nodefs.available]: '0%' is not above 0%",
+        "flag --eviction-minimum-reclaim: evictionMinimumReclaim[Memory.available]: unknown name, did you mean "
+        "'memory.available'; allowed are " + ", ".join(SIGNALS),
+        "flag --eviction-policy: nodeguard.evictionPolicy: 'age' is not allowed; allowed are kubelet, qos",
+    }
+
+
+def test_the_soft_flag_of_the_articles_names_what_lacks_a_grace_period() -> None:
+    found = faults(
+        eviction_soft="nodefs.available<1.5Gi,nodefs.inodesFree<10,imagefs.available<20Gi,imagefs.inodesFree<100",
+        eviction_soft_grace_period="nodefs.available=1m,imagefs.available=2m",
+    )
+    assert [fault.partition(": has")[0] for fault in found] == [
+        "flag --eviction-soft: evictionSoft[nodefs.inodesFree]",
+        "flag --eviction-soft: evictionSoft[imagefs.inodesFree]",
+    ]
+
+
+QUANTITIES = "allowed are a number with a suffix of n u m k M G T P E Ki Mi Gi Ti Pi Ei, or an exponent such as 1e3"

@@ -36,14 +36,18 @@ def test_effective_as_json_and_yaml_say_the_same() -> None:
     assert as_json == as_yaml
     assert as_json["kind"] == "EffectiveConfig"
     assert as_json["settings"]["podPidsLimit"] == {"value": -1, "origin": "default"}
-    assert as_json["thresholds"][0] == {
+    assert as_json["thresholds"][1] == {
         "signal": "imagefs.available",
         "operator": "LessThan",
         "value": {"percentage": 0.15},
         "gracePeriodSeconds": 0,
         "minReclaim": None,
     }
-    assert as_json["thresholds"][2]["value"] == {"quantity": "100Mi"}
+    assert [threshold["signal"] for threshold in as_json["thresholds"]] == [
+        *("allocatableMemory.available", "imagefs.available", "imagefs.inodesFree"),
+        *("memory.available", "nodefs.available", "nodefs.inodesFree"),
+    ]
+    assert as_json["thresholds"][3]["value"] == {"quantity": "100Mi"}
 
 
 def test_a_file_named_on_the_command_line(tmp_path: Path) -> None:
