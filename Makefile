@@ -11,8 +11,11 @@ BIN := $(VENV)/bin
 # Each entry is package:command-or-file; the second part counts where the package manager is not apt.
 PACKAGES := runc:runc crun:crun conmon:conmon catatonit:catatonit umoci:umoci skopeo:skopeo iproute2:ip busybox-static:busybox \
     golang-github-containers-common:/usr/share/containers/seccomp.json
-TEST_PACKAGES := mandoc:mandoc
+TEST_PACKAGES := mandoc:mandoc systemd:systemd-analyze
 VM_PACKAGES := mmdebstrap:mmdebstrap e2fsprogs:mkfs.ext4 qemu-system-x86:qemu-system-x86_64 qemu-utils:qemu-img git:git
+VAGRANT_PACKAGES := vagrant:vagrant vagrant-libvirt:/usr/share/rubygems-integration/all/gems/vagrant-libvirt libvirt-daemon:/usr/sbin/libvirtd \
+    libvirt-clients:virsh mmdebstrap:mmdebstrap e2fsprogs:mkfs.ext4 qemu-system-x86:qemu-system-x86_64 qemu-utils:qemu-img \
+    openssh-client:ssh rsync:rsync iproute2:ip git:git
 PYTEST := $(BIN)/python -m pytest
 RUFF_PATHS := nodeguard tests bench vm
 
@@ -74,7 +77,7 @@ run: need-root packages $(VENV)/runtime.stamp ## run the first example to its en
 test: lint test-native vm-test ## set everything up, lint, run every test here and, with real containers, in virtual machines
 
 .PHONY: test-all
-test-all: test vm-test-hybrid vm-test-v1 ## the same, and the other two flavours of virtual machines
+test-all: test vm-test-hybrid vm-test-v1 vagrant-test ## the same, and the other machines: hybrid, v1, Vagrant
 
 .PHONY: test-native
 test-native: setup ## every test on this host (as root: those with real containers too)
@@ -113,6 +116,38 @@ vm-test-hybrid: vm-image ## the same with cgroup v1 and an empty v2 beside it
 .PHONY: vm-test-v1
 vm-test-v1: vm-image ## the same with cgroup v1 alone
 	@vm/test v1 $(VM_TESTS)
+
+# --- install -------------------------------------------------------------------------------------------------------
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+# A directory of wheels to install from; empty: they are fetched and built.
+WHEELHOUSE ?=
+INSTALL_VARIABLES = PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" PYTHON="$(PYTHON)" WHEELHOUSE="$(WHEELHOUSE)"
+
+.PHONY: install
+install: $(if $(DESTDIR),,packages) ## install the command, its manual page, examples, configuration and unit (PREFIX, DESTDIR)
+	@$(INSTALL_VARIABLES) install/install
+
+.PHONY: uninstall
+uninstall: ## remove what install made; a changed configuration stays
+	@$(INSTALL_VARIABLES) install/uninstall
+
+.PHONY: wheels
+wheels: ## fill WHEELHOUSE (out/wheels) with what install needs, for machines without a network
+	@PYTHON="$(PYTHON)" install/build-wheels "$(or $(WHEELHOUSE),out/wheels)"
+
+# --- Vagrant: vagrant/README.md ------------------------------------------------------------------------------------
+
+.PHONY: vagrant-box
+vagrant-box: ## build a box for hosts that cannot download one (cached in out/vagrant)
+	@.ci/install-packages $(VAGRANT_PACKAGES)
+	@vagrant/build-box $(foreach package,$(PACKAGES),$(firstword $(subst :, ,$(package))))
+
+.PHONY: vagrant-test
+vagrant-test: vagrant-box wheels ## vagrant up, nodeguard over ssh and destroy, for both machines, with that box
+	@vagrant/test default
+	@vagrant/test v1
 
 # --- the rest ------------------------------------------------------------------------------------------------------
 
