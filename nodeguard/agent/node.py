@@ -142,6 +142,9 @@ class Node:
         config = self._config
         paths = Paths(run_dir=config.run_dir, state_dir=config.state_dir, log_dir=config.log_dir)
         driver = detect()
+        node_capacity = config.node_capacity(proc.read_capacity())
+        if config.fail_swap_on and node_capacity.swap_bytes:
+            raise HostLacks("failSwapOn is set and this host has swap on (swapoff -a, or failSwapOn: false)")
         for directory in (paths.run_dir, paths.exit_dir, paths.run_dir / "pods", paths.state_dir):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         owner = Owner.current()
@@ -149,9 +152,6 @@ class Node:
         root = prepare_root(config, driver)
         driver = root.driver
         cleanup.remove_crashed(root, paths, owner.boot_id)
-        node_capacity = config.node_capacity(proc.read_capacity())
-        if config.fail_swap_on and node_capacity.swap_bytes:
-            raise HostLacks("failSwapOn is set and this host has swap on (swapoff -a, or failSwapOn: false)")
         resources = config.resource_settings(
             cgroup_version=driver.version,
             has_swap_controller=driver.has("memory", "memory.swap.max" if driver.version == 2 else MEMSW),

@@ -64,7 +64,7 @@ CLASSES = (
     ),
     pod("besteffort", container()),
 )
-CAPACITY = ("--capacity", "cpu=2,memory=2Gi")
+CAPACITY = ("--capacity", "cpu=2,memory=1Gi")
 
 
 def can_lower_oom_score() -> bool:
@@ -97,7 +97,7 @@ def same_value(file: str, wanted: str, got: str) -> bool:
 
 
 def test_the_kernel_has_what_explain_says(sandbox: Sandbox) -> None:
-    explained = explain(sandbox, *CLASSES, options=("--node-cpu", "2", "--node-memory", "2Gi"))
+    explained = explain(sandbox, *CLASSES, options=("--node-cpu", "2", "--node-memory", "1Gi"))
     may_go_below_zero = can_lower_oom_score()
     compared = 0
     with start_pods(sandbox, *CLASSES, options=CAPACITY) as running:
