@@ -5,10 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from nodeguard.agent.effective import EffectiveConfig
 from nodeguard.model.wire import json_schema
 from nodeguard.policy.explain import ExplanationList
+from nodeguard.policy.simulation import SimulationResult, SimulationResultList
 
-SCHEMAS = {"explanation-list.json": ExplanationList}
+SCHEMAS = {
+    "explanation-list.json": ExplanationList,
+    "simulation-result.json": SimulationResult,
+    "simulation-result-list.json": SimulationResultList,
+    "effective-config.json": EffectiveConfig,
+}
 
 
 def text_of(kind: type) -> str:

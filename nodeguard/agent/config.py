@@ -25,7 +25,7 @@ from nodeguard.model.scalar import resolve
 from nodeguard.model.threshold import ThresholdValue, without_grace
 from nodeguard.policy.capacity import Reservations, allocatable, reservation_faults
 from nodeguard.policy.setting import DEFAULT_FEATURES, KNOWN_FEATURES, ResourceSettings
-from nodeguard.policy.threshold import thresholds_of
+from nodeguard.policy.threshold import held_back, thresholds_of
 
 API_VERSION = "kubelet.config.k8s.io/v1beta1"
 KIND = "KubeletConfiguration"
@@ -136,12 +136,7 @@ class Config:
 
     def allocatable(self, node: NodeCapacity) -> dict[str, Quantity]:
         """``status.allocatable`` of a node of this capacity."""
-        thresholds = {
-            signal: threshold.quantity if threshold.quantity is not None else threshold.ratio or 0.0
-            for signal, threshold in self.eviction_hard.items()
-            if threshold is not None
-        }
-        return allocatable(node, self.reservations(), thresholds)
+        return allocatable(node, self.reservations(), held_back(self.eviction_hard))
 
     def eviction(self) -> EvictionConfig:
         """What decides who is evicted, and when."""

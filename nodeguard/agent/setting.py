@@ -19,7 +19,7 @@ from nodeguard.model.duration import format_duration, read_duration
 from nodeguard.model.eviction import VictimPolicy
 from nodeguard.model.quantity import Quantity
 from nodeguard.model.signal import Signal
-from nodeguard.model.threshold import ThresholdValue, parse_min_reclaim, parse_value
+from nodeguard.model.threshold import DEFAULT_HARD, ThresholdValue, parse_min_reclaim, parse_value
 
 Reader = Callable[[Any], Any]
 
@@ -223,20 +223,6 @@ def _read_gate(value: Any) -> bool:
 
 SIGNALS = tuple(map(str, Signal))
 
-DEFAULT_EVICTION_HARD: Mapping[str, ThresholdValue | None] = MappingProxyType(
-    {
-        signal: parse_value(value)
-        for signal, value in {
-            "memory.available": "100Mi",
-            "nodefs.available": "10%",
-            "nodefs.inodesFree": "5%",
-            "imagefs.available": "15%",
-            "imagefs.inodesFree": "5%",
-        }.items()
-    }
-)
-"""Source: kubernetes, pkg/kubelet/eviction/defaults_linux.go."""
-
 _RESERVABLE = ("cpu", "memory", "ephemeral-storage", "pid")
 _RESERVABLE_WHOLE = frozenset({"memory", "ephemeral-storage", "pid"})
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -379,7 +365,7 @@ SETTINGS: tuple[Setting, ...] = (
         name="evictionHard",
         attribute="eviction_hard",
         read=parse_value,
-        default=DEFAULT_EVICTION_HARD,
+        default=DEFAULT_HARD,
         help="Hard eviction thresholds, merged over the defaults; 'off' switches one off.",
         flag="--eviction-hard",
         is_map=True,

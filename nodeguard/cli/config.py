@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
-from nodeguard.agent.config import Config, effective_settings, load, load_files
+from nodeguard.agent.config import effective_settings, load, load_files
+from nodeguard.agent.effective import effective_config
 from nodeguard.agent.text import format_table
+from nodeguard.cli.failure import print_invalid
 from nodeguard.cli.option import config_file_option, config_flags, flag_texts, load_and_warn
-from nodeguard.cli.printer import API_VERSION, output_option, print_object, warn
+from nodeguard.cli.printer import output_option, print_object, warn
 from nodeguard.errors import InvalidInput
-from nodeguard.model.finding import Finding
-from nodeguard.model.threshold import ThresholdValue, decimal_ratio
+from nodeguard.model.wire import to_wire
 
 
 @click.group(short_help="Show the settings in effect, or check configuration files.")
@@ -34,7 +35,7 @@ def effective(output: str, **options: Any) -> None:
     """Show every setting with its value and origin, flags given here included."""
     settings = load_and_warn(options)
     if output != "text":
-        print_object(effective_object(settings), output)
+        print_object(to_wire(effective_config(settings)), output)
         return
     rows = [
         (setting.name, "-" if setting.value is None else _text(setting.value), setting.origin)
@@ -62,64 +63,17 @@ def check(files: tuple[str, ...], output: str, no_defaults: bool, **options: Any
     except InvalidInput as e:
         if output == "text":
             raise
-        for finding in e.findings:
-            click.echo(f"Error: {finding}", err=True)
-        print_object(_status_object(e), output)
-        return e.exit_code
+        return print_invalid(e, output)
     for warning in checked.warnings:
         warn(warning)
     if output == "text":
         click.echo(f"{', '.join(files) or 'configuration'}: valid")
     else:
-        print_object(effective_object(checked), output)
+        print_object(to_wire(effective_config(checked)), output)
     return 0
-
-
-def effective_object(settings: Config) -> dict[str, Any]:
-    """The configuration as one JSON object."""
-    return {
-        "apiVersion": API_VERSION,
-        "kind": "EffectiveConfig",
-        "thresholds": [
-            {
-                "signal": str(threshold.signal),
-                "operator": "LessThan",
-                "value": _value_object(threshold.value),
-                "gracePeriodSeconds": _seconds(threshold.grace_ns),
-                "minReclaim": None if threshold.min_reclaim is None else _value_object(threshold.min_reclaim),
-            }
-            for threshold in sorted(settings.eviction().thresholds, key=lambda t: (t.signal, t.grace_ns))
-        ],
-        "settings": {
-            setting.name: {"value": setting.value, "origin": setting.origin} for setting in effective_settings(settings)
-        },
-    }
-
-
-def _value_object(value: ThresholdValue) -> dict[str, Any]:
-    if value.ratio is not None:
-        return {"percentage": decimal_ratio(value.ratio)}
-    return {"quantity": str(value.quantity)}
-
-
-def _seconds(nanoseconds: int) -> int | float:
-    return nanoseconds // 10**9 if nanoseconds % 10**9 == 0 else nanoseconds / 10**9
 
 
 def _text(value: Any) -> str:
     if isinstance(value, list):
         return ",".join(value) or "none"
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _status_object(error: InvalidInput) -> dict[str, Any]:
-    findings = [finding for finding in error.findings if isinstance(finding, Finding)]
-    return {
-        "apiVersion": "v1",
-        "kind": "Status",
-        "status": "Failure",
-        "reason": "Invalid",
-        "message": "; ".join(str(finding) for finding in findings),
-        "details": {"causes": [{"field": finding.path, "message": finding.message} for finding in findings]},
-        "code": 422,
-    }

@@ -71,6 +71,16 @@ def decode(documents: Sequence[Document]) -> Manifests:
     )
 
 
+def decode_items(document: Document, path: Path, items: Sequence[Any], kind: str) -> Manifests:
+    """Objects of one kind that stand in a list at ``path`` of a document of another kind."""
+    decoder = _Decoder()
+    for position, item in enumerate(items):
+        decoder.read_item(document, item, (*path, position), kind)
+    return Manifests(
+        pods=tuple(decoder.pods), priority_classes=tuple(decoder.priority_classes), findings=tuple(decoder.findings)
+    )
+
+
 class _Decoder:
     def __init__(self) -> None:
         self.pods: list[Pod] = []
@@ -84,6 +94,16 @@ class _Decoder:
         self._is_broken = bool(document.findings)
         if document.value is not None:
             self._object(document, document.value, (), "")
+
+    def read_item(self, document: Document, value: Any, path: Path, kind: str) -> None:
+        """Read one object, which must be of this kind."""
+        other = value.get("kind", kind) if isinstance(value, dict) else kind
+        if other == kind:
+            self._object(document, value, path, kind)
+        else:
+            report = Report(document)
+            report.error((*path, "kind"), f"found {shown(other)}; allowed is {kind}")
+            self.findings += report.findings
 
     def _object(self, document: Document, value: Any, path: Path, kind_of_list: str) -> None:
         report = Report(document)

@@ -10,6 +10,7 @@ import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from nodeguard.model.quantity import BINARY_SI, Quantity
@@ -139,3 +140,15 @@ def _single(number: float) -> float:
     (rounded,) = struct.unpack("f", struct.pack("f", number))
     assert isinstance(rounded, float)
     return rounded
+
+
+DEFAULT_HARD: Mapping[str, ThresholdValue | None] = MappingProxyType(
+    {
+        Signal.MEMORY_AVAILABLE.value: parse_value("100Mi"),
+        Signal.NODEFS_AVAILABLE.value: parse_value("10%"),
+        Signal.NODEFS_INODES_FREE.value: parse_value("5%"),
+        Signal.IMAGEFS_AVAILABLE.value: parse_value("15%"),
+        Signal.IMAGEFS_INODES_FREE.value: parse_value("5%"),
+    }
+)
+"""Source: kubernetes, pkg/kubelet/eviction/defaults_linux.go."""

@@ -63,7 +63,15 @@ def allocatable(
     ``hard_eviction`` maps signals to a quantity or to a ratio of the capacity, as single precision gives it; other
     signals than ``memory.available`` and ``nodefs.available`` hold nothing back. Huge pages are not memory.
     """
-    total = capacity_resources(capacity)
+    return allocatable_of(capacity_resources(capacity), reserved, hard_eviction)
+
+
+def allocatable_of(
+    total: ResourceList,
+    reserved: Reservations = NOTHING_RESERVED,
+    hard_eviction: Mapping[str, Quantity | float] | None = None,
+) -> dict[str, Quantity]:
+    """``allocatable`` of a node with this ``status.capacity``."""
     left = {}
     for name, quantity in total.items():
         kept = reserved.of(name) if name in RESERVABLE else ZERO
@@ -71,8 +79,9 @@ def allocatable(
         if not isinstance(threshold, Quantity):
             threshold = Quantity.from_int(int(quantity.value() * threshold), BINARY_SI)
         left[name] = _at_least_zero(quantity - kept - threshold)
-    for size in capacity.hugepages_bytes:
-        left["memory"] = _at_least_zero(left["memory"] - total[HUGEPAGES + size])
+    for name, quantity in total.items():
+        if name.startswith(HUGEPAGES) and "memory" in left:
+            left["memory"] = _at_least_zero(left["memory"] - quantity)
     return left
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from nodeguard.model.eviction import Layout
+from nodeguard.model.quantity import Quantity
 from nodeguard.model.signal import SIGNAL_ORDER, Signal
 from nodeguard.model.threshold import Threshold, ThresholdValue
 
@@ -51,6 +52,15 @@ def thresholds_of(
             if threshold.signal is Signal.MEMORY_AVAILABLE and threshold.is_hard
         ]
     return tuple(given)
+
+
+def held_back(hard: Mapping[str, ThresholdValue | None]) -> dict[str, Quantity | float]:
+    """What hard thresholds keep from allocatable: by signal, an amount or a share of the capacity."""
+    return {
+        signal: value.ratio or 0.0 if value.quantity is None else value.quantity
+        for signal, value in hard.items()
+        if value is not None
+    }
 
 
 def with_containerfs(thresholds: Sequence[Threshold], layout: Layout) -> tuple[Threshold, ...]:

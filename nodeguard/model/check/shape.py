@@ -7,7 +7,7 @@ from typing import Any
 from nodeguard.model.check.report import Report, guess, shown
 from nodeguard.model.document import Path
 from nodeguard.model.field import OBJECTS
-from nodeguard.model.fieldtype import Field, Support
+from nodeguard.model.fieldtype import Field, Support, Table
 from nodeguard.model.quantity import Quantity
 from nodeguard.model.syntax import SYNTAX
 
@@ -39,25 +39,26 @@ _PLACES = (
 """Where a misplaced field may belong, best guess first."""
 
 
-def check_shape(report: Report, name: str, value: Any, path: Path) -> dict[str, Any]:
-    """What is well formed in ``value``, an object ``name`` of the field table; everything else is reported.
+def check_shape(report: Report, name: str, value: Any, path: Path, table: Table = OBJECTS) -> dict[str, Any]:
+    """What is well formed in ``value``, an object ``name`` of the table; everything else is reported.
 
     In the result nulls are gone, whole floats are ints, and quantities are ``Quantity``.
     """
-    checked = _Shape(report).object(name, value, path, heed=True)
+    checked = _Shape(report, table).object(name, value, path, heed=True)
     return checked if isinstance(checked, dict) else {}
 
 
 class _Shape:
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, table: Table) -> None:
         self._report = report
+        self._table = table
 
     def object(self, name: str, value: Any, path: Path, *, heed: bool) -> Any:
         """Check an object; ``heed`` False: a field around it was warned of already."""
         if not isinstance(value, dict):
             self._report.error(path, f"expected an object, found {shown(value)}")
             return _DROPPED
-        fields = OBJECTS[name]
+        fields = self._table[name]
         result: dict[str, Any] = {}
         for key, item in value.items():
             field = fields.get(key)
@@ -91,7 +92,7 @@ class _Shape:
             return self._list(field, type[2:], value, path, heed=heed)
         if type.startswith("map[string]"):
             return self._map(field, type[11:], value, path, heed=heed)
-        if type in OBJECTS:
+        if type in self._table:
             return self.object(type, value, path, heed=heed)
         if type == "any":
             return value
@@ -114,7 +115,7 @@ class _Shape:
             checked = self._value(field, type, item, (*path, position), heed=heed)
             if checked is not _DROPPED:
                 result.append(checked)
-            elif type in OBJECTS:
+            elif type in self._table:
                 result.append({})  # keeps the positions of the others
         return result
 
@@ -190,7 +191,7 @@ class _Shape:
         return _DROPPED
 
     def _unknown(self, name: str, key: str, path: Path) -> None:
-        fields = OBJECTS[name]
+        fields = self._table[name]
         same = next((known for known in fields if known.lower() == key.lower()), "")
         home = "" if same else next((place for other, place in _PLACES if other != name and key in OBJECTS[other]), "")
         meant = same or ("" if home else guess(key, fields))
