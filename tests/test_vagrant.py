@@ -1,4 +1,4 @@
-"""vagrant/test where it cannot work: it says what is missing, soon. That it does work is shown by `make vagrant-test`."""
+"""vagrant/test where it cannot work: it says what is missing, soon. `make vagrant-test` shows that it does work."""
 
 from __future__ import annotations
 
