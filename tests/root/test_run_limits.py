@@ -284,8 +284,8 @@ def test_every_process_of_a_pod_is_in_its_cgroup(sandbox: Sandbox) -> None:
     with start_pods(sandbox, script_pod("sleep 1000 & " + UNTIL_TERM)) as running:
         running.read_until("] up")
         path = cgroup_of(sandbox, container="main")
-        pids = processes_of(path)
-        assert len(pids) == 3
+        # the shell says "up" before it has started its second sleep
+        pids = wait_for(lambda: found if len(found := processes_of(path)) == 3 else None, "three processes")
         for pid in pids:
             lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
             placed = [line.split(":", 2)[2] for line in lines if not line.endswith(":/")]
