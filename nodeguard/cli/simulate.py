@@ -124,7 +124,8 @@ def _step_lines(step: StepResult, painted: bool) -> Iterator[str]:
         yield f"  {candidate.rank}. {candidate.pod}: {candidate.why}"
     for eviction in step.evicted:
         head = color.paint(f"evicts {eviction.pod}", color.Color.RED, painted)
-        yield f"{head} within {eviction.grace_period_seconds} s: {eviction.message.strip()}"
+        when = f"within {eviction.grace_period_seconds} s" if eviction.grace_period_seconds else "at once"
+        yield f"{head} {when}: {eviction.message.strip()}"
     for submitted in step.submitted:
         if submitted.admitted:
             others = f" in place of {', '.join(submitted.preempted)}" if submitted.preempted else ""

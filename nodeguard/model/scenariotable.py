@@ -23,7 +23,7 @@ SCENARIO: Table = {
         "priorityClasses": h("[]any", "PriorityClasses that pods may name."),
         "podDisruptionBudgets": h("[]ScenarioBudget", "Budgets that the scheduler's preemption heeds."),
         "pods": h("[]any", "Pods that run from the start, in start order."),
-        "steps": h("[]ScenarioStep!", "Passes of the eviction manager."),
+        "steps": h("[]ScenarioStep", "Passes of the eviction manager."),
     },
     "ScenarioConfig": {
         "evictionHard": h("map[string]any", "Hard thresholds; exactly these."),

@@ -79,9 +79,9 @@ class _Measured:
         elif resource is Resource.PIDS:
             words.append(f"{self.usage} processes")
         else:
-            used = f"uses {resource.quantity(self.usage)}"
+            used = f"{resource.quantity(self.usage)} {'inodes' if resource is Resource.INODES else f'of {resource}'}"
             side = "above" if self.exceeds else "within"
-            words.insert(0, f"{used} of {resource}, {side} its request {self.request}")
+            words.insert(0, f"uses {used}, {side} its request {self.request}")
         if critical:
             words.append("critical: never evicted")
         return "; ".join(words)
