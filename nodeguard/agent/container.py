@@ -315,7 +315,8 @@ class _Instance:
     # logs and processes
 
     def _log_grew(self, name: str) -> None:
-        if name != self._plan.log_path.name:
+        # A file that was moved aside by a rotation is written to until conmon has opened the new one.
+        if not name.startswith(self._plan.log_path.name):
             return
         self._read_log()
         if self._log.wants_rotation():

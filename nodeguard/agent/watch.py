@@ -13,7 +13,7 @@ from nodeguard.agent.loop import Loop
 APPEARS = int(flags.CLOSE_WRITE | flags.MOVED_TO)
 """A file is complete: written and closed, or renamed into place."""
 
-GROWS = int(flags.MODIFY | flags.CREATE)
+GROWS = int(flags.MODIFY | flags.CREATE | flags.MOVED_TO)
 """A file got more bytes, or was made anew."""
 
 
