@@ -28,6 +28,7 @@ from nodeguard.model.threshold import parse_min_reclaim, parse_value, without_gr
 
 _TABLE = {**OBJECTS, **SCENARIO}
 _SIGNALS = tuple(map(str, Signal))
+_RUNNING = ("pods", "replacePods")
 _WORD = 1 << 64
 Value = TypeVar("Value")
 
@@ -82,7 +83,10 @@ class _Decoder:
         )
 
     def _pods(self, holder: Mapping[str, Any], path: Path, key: str) -> tuple[Pod, ...]:
-        found = decode_items(self._document, (*path, key), holder.get(key, ()), "Pod")
+        items = holder.get(key, ())
+        if key in _RUNNING:
+            items = [_without_ephemeral_containers(item) for item in items]
+        found = decode_items(self._document, (*path, key), items, "Pod")
         self.findings += found.findings
         return found.pods
 
@@ -216,6 +220,14 @@ class _Decoder:
             self.report.error(path, f"expected a number of seconds, found {shown(given)}")
             return None
         return int(Decimal(str(given)) * 10**9)
+
+
+def _without_ephemeral_containers(item: Any) -> Any:
+    """A pod that runs may have some; they have no resources and play no part, and only a new pod may not have them."""
+    spec = item.get("spec") if isinstance(item, dict) else None
+    if not isinstance(spec, dict) or "ephemeralContainers" not in spec:
+        return item
+    return {**item, "spec": {key: value for key, value in spec.items() if key != "ephemeralContainers"}}
 
 
 def _not_negative_duration(given: Any) -> int:

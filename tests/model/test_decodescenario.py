@@ -161,6 +161,12 @@ def test_what_only_running_would_miss_is_no_fault() -> None:
     assert found.pods[0].local_volumes == ("v",)
 
 
+def test_pods_that_run_may_have_ephemeral_containers() -> None:
+    debugged = pod("a", ephemeralContainers=[{"name": "debug", "image": "x"}])
+    assert faults(scenario({"replacePods": [debugged]}, pods=[debugged])) == []
+    assert "ephemeralContainers" in faults(scenario({"submit": [debugged]}))[0]
+
+
 def test_a_signal_with_one_number_is_unknown() -> None:
     step = {"observations": {"pid.available": {"available": 5}, "nodefs.available": {"available": 1, "capacity": 2}}}
     found = decoded(scenario(step)).scenario
