@@ -21,6 +21,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("*/**/*.md"))]
 PAGES = [page for page in PAGES if not {".venv", ".git"} & set(page.relative_to(ROOT).parts)]
 
+SCRIPTS = [*sorted((ROOT / ".ci").iterdir()), *(ROOT / "vm" / name for name in ("build-image", "make-initrd", "test"))]
+
 # Registries and package indexes, and directories of whoever wrote this. Spelt so that this file does not match itself;
 # what stands before a directory tells an absolute path from the end of another one, such as tests/root/.
 FORBIDDEN = re.compile(
@@ -130,7 +132,7 @@ def test_make_lists_every_documented_target() -> None:
         assert re.search(rf"^  {target} ", listed, re.MULTILINE), target
 
 
-@pytest.mark.parametrize("script", sorted((ROOT / ".ci").iterdir()), ids=lambda path: path.name)
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_scripts_are_strict_and_can_be_run(script: Path) -> None:
     assert script.stat().st_mode & 0o111
     assert "set -euo pipefail" in script.read_text()

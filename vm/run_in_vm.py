@@ -16,6 +16,7 @@ import argparse
 import fcntl
 import io
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -110,7 +111,7 @@ def write_payload(file: Path, command: str, environment: dict[str, str]) -> None
             return info
 
         add_text("job.sh", command + "\n")
-        add_text("job.env", "".join(f"{name}='{value}'\n" for name, value in environment.items()))
+        add_text("job.env", "".join(f"{name}={shlex.quote(value)}\n" for name, value in environment.items()))
         add_text("now", f"{time.time():.3f}\n")
         for path in tree_files():
             tar.add(TOP / path, arcname=str(Path("src") / path), recursive=False, filter=owned_by_root)
