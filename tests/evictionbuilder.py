@@ -23,6 +23,7 @@ from nodeguard.model.signal import Signal
 from nodeguard.model.stats import ContainerUsage, FsUsage, MemoryUsage, PodUsage, VolumeUsage
 from nodeguard.model.threshold import parse_min_reclaim, parse_value
 from nodeguard.policy.eviction import evaluate
+from nodeguard.policy.eviction_facts import facts_of
 from nodeguard.policy.threshold import thresholds_of
 
 S = 10**9
@@ -91,7 +92,7 @@ def processes(count: int) -> PodUsage:
 
 def candidates(*pods: tuple[Pod, PodUsage | None] | Pod) -> tuple[Candidate, ...]:
     pairs = [one if isinstance(one, tuple) else (one, None) for one in pods]
-    return tuple(Candidate(pod=one, usage=usage, order=order) for order, (one, usage) in enumerate(pairs))
+    return tuple(Candidate(facts=facts_of(one), usage=usage, order=order) for order, (one, usage) in enumerate(pairs))
 
 
 class Node:
@@ -111,6 +112,10 @@ class Node:
 
 def victims(decision: Decision) -> list[str]:
     return [eviction.candidate.pod.meta.name for eviction in decision.evictions]
+
+
+def ranked(decision: Decision) -> list[str]:
+    return [standing.candidate.pod.meta.name for standing in decision.ranking]
 
 
 def met(decision: Decision) -> list[str]:

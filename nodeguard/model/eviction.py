@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from nodeguard.model.pod import Pod, QOSClass
+from nodeguard.model.quantity import Quantity
 from nodeguard.model.signal import Pressure, Resource, Signal
 from nodeguard.model.stats import PodUsage
 from nodeguard.model.threshold import Threshold
@@ -81,6 +82,24 @@ Observations = Mapping[Signal, Observation]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PodFacts:
+    """What eviction needs to know of a pod, computed once: requests, limits of local storage, class and priority.
+
+    ``storage_limit`` is that of the whole pod, ``container_limits`` are those of single containers, by name.
+    """
+
+    pod: Pod
+    priority: int
+    critical: bool
+    qos_class: QOSClass
+    memory_request: Quantity
+    storage_request: Quantity
+    storage_limit: Quantity | None
+    container_limits: Mapping[str, Quantity]
+    volume_limits: Mapping[str, Quantity]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """A pod that has not ended; ``order`` is the place in which it came, and breaks all ties.
 
@@ -88,10 +107,15 @@ class Candidate:
     stopped already.
     """
 
-    pod: Pod
+    facts: PodFacts
     order: int
     usage: PodUsage | None = None
     running_grace_seconds: int | None = None
+
+    @property
+    def pod(self) -> Pod:
+        """The pod itself."""
+        return self.facts.pod
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +140,18 @@ class EvictionMemory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A candidate among the victims: what decides its place; ``usage`` None without statistics."""
+
+    candidate: Candidate
+    usage: int | None
+    request: Quantity
+    exceeds_request: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ranked:
-    """A candidate's place among the victims, and the numbers behind it; ``why`` says it in words.
+    """A candidate's place among the victims, told: the numbers behind it; ``why`` says it in words.
 
     ``usage`` and ``request`` are in the resource's unit, None without statistics; critical pods are never evicted.
     """
@@ -181,7 +215,7 @@ class Decision:
     due: tuple[Threshold, ...] = ()
     acted_on: Threshold | None = None
     reclaim: tuple[ReclaimStep, ...] = ()
-    ranking: tuple[Ranked, ...] = ()
+    ranking: tuple[Standing, ...] = ()
     evictions: tuple[Eviction, ...] = ()
 
     @property

@@ -18,14 +18,13 @@ from nodeguard.model.eviction import (
     EvictionMemory,
     Observations,
     Snapshot,
+    Standing,
 )
 from nodeguard.model.signal import Pressure
 from nodeguard.model.threshold import Threshold
 from nodeguard.policy.eviction_message import eviction_message
-from nodeguard.policy.eviction_rank import Standing, rank
+from nodeguard.policy.eviction_rank import rank, tell_one
 from nodeguard.policy.localstorage import find_violation
-from nodeguard.policy.priority import is_critical
-from nodeguard.policy.qos import qos_class
 from nodeguard.policy.reclaim import reclaim_steps
 from nodeguard.policy.threshold import by_urgency, in_first_pass, with_containerfs
 
@@ -74,13 +73,13 @@ def evaluate(config: EvictionConfig, memory: EvictionMemory, snapshot: Snapshot,
 
     threshold = urgent[0]
     ranking = rank(candidates, threshold.signal, snapshot.layout, config.policy)
-    victim = next((standing for standing in ranking if not standing.facts.critical), None)
+    victim = next((place for place, standing in enumerate(ranking) if not standing.candidate.facts.critical), None)
     return replace(
         decision,
         acted_on=threshold,
         reclaim=reclaim_steps(threshold.signal, snapshot.layout),
-        ranking=tuple(standing.facts for standing in ranking),
-        evictions=() if victim is None else (_evict(victim, threshold, config, observations),),
+        ranking=ranking,
+        evictions=() if victim is None else (_evict(ranking[victim], victim + 1, threshold, config, observations),),
     )
 
 
@@ -152,8 +151,10 @@ def _is_fresh(threshold: Threshold, observations: Observations, earlier: Observa
     return now > before.sampled_at_ns
 
 
-def _evict(victim: Standing, threshold: Threshold, config: EvictionConfig, observations: Observations) -> Eviction:
-    observed, facts = observations[threshold.signal], victim.facts
+def _evict(
+    victim: Standing, place: int, threshold: Threshold, config: EvictionConfig, observations: Observations
+) -> Eviction:
+    observed, told = observations[threshold.signal], tell_one(victim, place, threshold.signal, config.policy)
     message = eviction_message(victim.candidate, threshold, observed)
     return Eviction(
         candidate=victim.candidate,
@@ -167,21 +168,21 @@ def _evict(victim: Standing, threshold: Threshold, config: EvictionConfig, obser
             limit=threshold.value.of(observed.capacity).value(),
             available=observed.available,
             capacity=observed.capacity,
-            usage=facts.usage,
-            request=facts.request,
-            exceeds_request=facts.exceeds_request,
-            priority=facts.priority,
-            qos_class=facts.qos_class,
-            why=facts.why,
+            usage=told.usage,
+            request=told.request,
+            exceeds_request=told.exceeds_request,
+            priority=told.priority,
+            qos_class=told.qos_class,
+            why=told.why,
         ),
     )
 
 
 def _evict_for_own_limit(candidate: Candidate, snapshot: Snapshot) -> Eviction | None:
     """Without statistics nothing is exceeded."""
-    pod, usage = candidate.pod, candidate.usage
-    violation = find_violation(pod, usage, snapshot.layout) if usage is not None else None
-    if violation is None or is_critical(pod):
+    facts, usage = candidate.facts, candidate.usage
+    violation = find_violation(facts, usage, snapshot.layout) if usage is not None else None
+    if violation is None or facts.critical:
         return None
     used = violation.limit.from_int(violation.usage, violation.limit.format)
     return Eviction(
@@ -195,8 +196,8 @@ def _evict_for_own_limit(candidate: Candidate, snapshot: Snapshot) -> Eviction |
         because=Because(
             limit=violation.limit.value(),
             usage=violation.usage,
-            priority=pod.priority or 0,
-            qos_class=qos_class(pod).qos,
+            priority=facts.priority,
+            qos_class=facts.qos_class,
             why=f"{violation.where} uses {used}, its limit is {violation.limit}",
         ),
     )

@@ -9,118 +9,103 @@ policy ``qos`` is ours; it is the order that the kubelet had before 1.9.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-from nodeguard.model.eviction import Candidate, Layout, Ranked, VictimPolicy
+from nodeguard.model.eviction import Candidate, Layout, Ranked, Standing, VictimPolicy
 from nodeguard.model.pod import QOSClass
-from nodeguard.model.quantity import ZERO, Quantity
+from nodeguard.model.quantity import ZERO
 from nodeguard.model.signal import Resource, Signal
 from nodeguard.policy.disk_usage import disk_usage
-from nodeguard.policy.effective import lone_request
-from nodeguard.policy.priority import is_critical
-from nodeguard.policy.qos import qos_class
 
-_TIERS = (QOSClass.BEST_EFFORT, QOSClass.BURSTABLE, QOSClass.GUARANTEED)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """A candidate with what decides its place."""
-
-    candidate: Candidate
-    facts: Ranked
+_TIERS = {QOSClass.BEST_EFFORT: 0, QOSClass.BURSTABLE: 1, QOSClass.GUARANTEED: 2}
+_NANO = 10**9
 
 
 def rank(candidates: Iterable[Candidate], signal: Signal, layout: Layout, policy: VictimPolicy) -> tuple[Standing, ...]:
     """Everybody in the order in which they would go, critical pods included although they never do."""
-    measured = [_measure(candidate, signal, layout) for candidate in candidates]
-    key = _by_qos if policy is VictimPolicy.QOS else _by_priority if signal.resource is Resource.PIDS else _by_request
-    measured.sort(key=lambda one: (*key(one), one.candidate.order))
-    return tuple(
-        Standing(candidate=one.candidate, facts=one.facts(place, signal.resource, policy))
-        for place, one in enumerate(measured, start=1)
+    standings = [_measure(candidate, signal, layout) for candidate in candidates]
+    if policy is VictimPolicy.QOS:
+        standings.sort(key=_by_qos)
+    elif signal.resource is Resource.PIDS:
+        standings.sort(key=_by_priority)
+    else:
+        standings.sort(key=_by_inodes if signal.resource is Resource.INODES else _by_request)
+    return tuple(standings)
+
+
+def tell(ranking: Iterable[Standing], signal: Signal, policy: VictimPolicy) -> tuple[Ranked, ...]:
+    """A ranking in words and numbers, for records and people."""
+    return tuple(tell_one(standing, place, signal, policy) for place, standing in enumerate(ranking, start=1))
+
+
+def tell_one(standing: Standing, place: int, signal: Signal, policy: VictimPolicy) -> Ranked:
+    """One place of a ranking in words and numbers."""
+    facts, resource = standing.candidate.facts, signal.resource
+    is_judged = standing.usage is not None and resource is not Resource.PIDS
+    return Ranked(
+        pod=facts.pod.meta.key,
+        rank=place,
+        critical=facts.critical,
+        qos_class=facts.qos_class,
+        priority=facts.priority,
+        exceeds_request=standing.exceeds_request if is_judged else None,
+        usage=standing.usage,
+        request=standing.request.value(),
+        why=_why(standing, resource, policy),
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Measured:
-    """``request`` decides whether the usage exceeds it; ``over`` is what the usage is compared by afterwards."""
-
-    candidate: Candidate
-    priority: int
-    qos: QOSClass
-    usage: int | None
-    request: Quantity
-    over: Quantity
-
-    @property
-    def exceeds(self) -> bool:
-        return self.usage is not None and Quantity.from_int(self.usage) > self.request
-
-    def facts(self, place: int, resource: Resource, policy: VictimPolicy) -> Ranked:
-        pod = self.candidate.pod
-        critical = is_critical(pod)
-        return Ranked(
-            pod=pod.meta.key,
-            rank=place,
-            critical=critical,
-            qos_class=self.qos,
-            priority=self.priority,
-            exceeds_request=None if self.usage is None or resource is Resource.PIDS else self.exceeds,
-            usage=self.usage,
-            request=self.request.value(),
-            why=self._why(resource, policy, critical),
-        )
-
-    def _why(self, resource: Resource, policy: VictimPolicy, critical: bool) -> str:
-        words = [f"{self.qos}, priority {self.priority}" if policy is VictimPolicy.QOS else f"priority {self.priority}"]
-        if self.usage is None:
-            words.insert(0, "no statistics")
-        elif resource is Resource.PIDS:
-            words.append(f"{self.usage} processes")
-        else:
-            used = f"{resource.quantity(self.usage)} {'inodes' if resource is Resource.INODES else f'of {resource}'}"
-            side = "above" if self.exceeds else "within"
-            words.insert(0, f"uses {used}, {side} its request {self.request}")
-        if critical:
-            words.append("critical: never evicted")
-        return "; ".join(words)
+def _why(standing: Standing, resource: Resource, policy: VictimPolicy) -> str:
+    facts = standing.candidate.facts
+    priority = f"priority {facts.priority}"
+    words = [f"{facts.qos_class}, {priority}" if policy is VictimPolicy.QOS else priority]
+    if standing.usage is None:
+        words.insert(0, "no statistics")
+    elif resource is Resource.PIDS:
+        words.append(f"{standing.usage} processes")
+    else:
+        used = f"{resource.quantity(standing.usage)} {'inodes' if resource is Resource.INODES else f'of {resource}'}"
+        side = "above" if standing.exceeds_request else "within"
+        words.insert(0, f"uses {used}, {side} its request {standing.request}")
+    if facts.critical:
+        words.append("critical: never evicted")
+    return "; ".join(words)
 
 
-def _measure(candidate: Candidate, signal: Signal, layout: Layout) -> _Measured:
-    pod, usage, resource = candidate.pod, candidate.usage, signal.resource
-    used: int | None = None
-    request = ZERO if resource is Resource.PIDS else lone_request(pod, resource)
-    deducted = request
-    if resource is Resource.INODES:
-        # The kubelet subtracts bytes from inodes here; pods with a request for storage go last for it.
-        deducted = lone_request(pod, Resource.EPHEMERAL_STORAGE)
-    if usage is not None:
-        if resource is Resource.MEMORY:
-            used = usage.working_set_bytes
-        elif resource is Resource.PIDS:
-            used = usage.process_count or 0
-        else:
-            used = disk_usage(pod, usage, signal, layout)
-    return _Measured(
-        candidate=candidate,
-        priority=pod.priority or 0,
-        qos=qos_class(pod).qos,
-        usage=used,
-        request=request,
-        over=Quantity.from_int(used or 0) - deducted,
-    )
+def _measure(candidate: Candidate, signal: Signal, layout: Layout) -> Standing:
+    facts, usage, resource = candidate.facts, candidate.usage, signal.resource
+    request, used = ZERO, None
+    if resource is Resource.MEMORY:
+        request = facts.memory_request
+        used = usage.working_set_bytes if usage is not None else None
+    elif resource is Resource.PIDS:
+        used = (usage.process_count or 0) if usage is not None else None
+    else:
+        if resource is Resource.EPHEMERAL_STORAGE:
+            request = facts.storage_request
+        used = disk_usage(facts.pod, usage, signal, layout) if usage is not None else None
+    exceeds = used is not None and used * _NANO > request.nano
+    return Standing(candidate=candidate, usage=used, request=request, exceeds_request=exceeds)
 
 
-def _by_request(one: _Measured) -> tuple[int, ...]:
+def _by_request(one: Standing) -> tuple[int, int, int, int]:
+    return _over(one, one.request.nano)
+
+
+def _by_inodes(one: Standing) -> tuple[int, int, int, int]:
+    """The kubelet subtracts the bytes requested from the inodes used; who requested storage goes last for it."""
+    return _over(one, one.candidate.facts.storage_request.nano)
+
+
+def _over(one: Standing, deducted_nano: int) -> tuple[int, int, int, int]:
+    candidate, priority = one.candidate, one.candidate.facts.priority
     if one.usage is None:
-        return (0, one.priority, 0)
-    return (1 if one.exceeds else 2, one.priority, -one.over.nano)
+        return (0, priority, 0, candidate.order)
+    return (1 if one.exceeds_request else 2, priority, deducted_nano - one.usage * _NANO, candidate.order)
 
 
-def _by_priority(one: _Measured) -> tuple[int, ...]:
-    return (one.priority, one.usage is not None, -(one.usage or 0))
+def _by_priority(one: Standing) -> tuple[int, bool, int, int]:
+    return (one.candidate.facts.priority, one.usage is not None, -(one.usage or 0), one.candidate.order)
 
 
-def _by_qos(one: _Measured) -> tuple[int, ...]:
-    return (_TIERS.index(one.qos), one.priority, one.usage is not None, -(one.usage or 0))
+def _by_qos(one: Standing) -> tuple[int, int, bool, int, int]:
+    return (_TIERS[one.candidate.facts.qos_class], *_by_priority(one))

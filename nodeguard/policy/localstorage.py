@@ -7,12 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nodeguard.model.eviction import Layout, LocalLimit
-from nodeguard.model.pod import EmptyDir, Pod
+from nodeguard.model.eviction import Layout, LocalLimit, PodFacts
 from nodeguard.model.quantity import BINARY_SI, Quantity
-from nodeguard.model.signal import Resource
 from nodeguard.model.stats import FsUsage, PodUsage
-from nodeguard.policy.effective import effective_limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,51 +23,48 @@ class Violation:
     message: str
 
 
-def find_violation(pod: Pod, usage: PodUsage, layout: Layout) -> Violation | None:
+def find_violation(facts: PodFacts, usage: PodUsage, layout: Layout) -> Violation | None:
     """Look at emptyDir volumes, then the pod as a whole, then its containers; a limit may be reached, not exceeded."""
-    return _volume(pod, usage) or _whole(pod, usage) or _container(pod, usage, layout)
+    return _volume(facts, usage) or _whole(facts, usage) or _container(facts, usage, layout)
 
 
-def _volume(pod: Pod, usage: PodUsage) -> Violation | None:
+def _volume(facts: PodFacts, usage: PodUsage) -> Violation | None:
     """Memory-backed volumes have limits too; a volume of unknown size is not judged."""
+    if not facts.volume_limits:
+        return None
     used = {volume.name: volume.used_bytes for volume in usage.volumes if volume.used_bytes is not None}
-    for volume in pod.volumes:
-        limit = volume.source.size_limit if isinstance(volume.source, EmptyDir) else None
-        if limit is None or limit.nano <= 0 or volume.name not in used:
-            continue
-        if _bytes(used[volume.name]) > limit:
+    for name, limit in facts.volume_limits.items():
+        if name in used and _bytes(used[name]) > limit:
             return Violation(
                 kind=LocalLimit.EMPTY_DIR,
-                where=volume.name,
-                usage=used[volume.name],
+                where=name,
+                usage=used[name],
                 limit=limit,
-                message=f'Usage of EmptyDir volume "{volume.name}" exceeds the limit "{limit}". ',
+                message=f'Usage of EmptyDir volume "{name}" exceeds the limit "{limit}". ',
             )
     return None
 
 
-def _whole(pod: Pod, usage: PodUsage) -> Violation | None:
+def _whole(facts: PodFacts, usage: PodUsage) -> Violation | None:
     """One container with a limit is enough for the pod to have one: the sum of those there are."""
-    limit = effective_limits(pod).get(Resource.EPHEMERAL_STORAGE)
-    used = _used(usage.ephemeral_storage)
+    limit, used = facts.storage_limit, _used(usage.ephemeral_storage)
     if limit is None or _bytes(used) <= limit:
         return None
     return Violation(
         kind=LocalLimit.POD,
-        where=pod.meta.name,
+        where=facts.pod.meta.name,
         usage=used,
         limit=limit,
         message=f"Pod ephemeral local storage usage exceeds the total limit of containers {limit}. ",
     )
 
 
-def _container(pod: Pod, usage: PodUsage, layout: Layout) -> Violation | None:
+def _container(facts: PodFacts, usage: PodUsage, layout: Layout) -> Violation | None:
     """With a dedicated imagefs, upstream does not see the writable layer here."""
-    limits = {c.name: c.resources.limits.get(Resource.EPHEMERAL_STORAGE) for c in pod.containers}
-    for container in usage.containers:
-        limit = limits.get(container.name)
+    for container in usage.containers if facts.container_limits else ():
+        limit = facts.container_limits.get(container.name)
         used = _used(container.logs) + (0 if layout.dedicated_image_fs else _used(container.rootfs))
-        if limit is not None and limit and _bytes(used) > limit:
+        if limit is not None and _bytes(used) > limit:
             return Violation(
                 kind=LocalLimit.CONTAINER,
                 where=container.name,

@@ -32,6 +32,8 @@ from nodeguard.model.threshold import DEFAULT_HARD
 from nodeguard.policy.admission import Mode, admit
 from nodeguard.policy.capacity import Reservations, allocatable_of
 from nodeguard.policy.eviction import after_reclaim, evaluate
+from nodeguard.policy.eviction_facts import facts_of
+from nodeguard.policy.eviction_rank import tell
 from nodeguard.policy.pressure_admission import admit_under_pressure
 from nodeguard.policy.priority import resolve
 from nodeguard.policy.threshold import held_back, thresholds_of
@@ -129,7 +131,7 @@ def simulate(scenario: Scenario, policy: VictimPolicy | None = None) -> Simulati
         after = step.observations if step.observations_after_reclaim is None else step.observations_after_reclaim
         decision = after_reclaim(config, snapshot, decision, after)
         world.stop(decision.evictions)
-        steps.append(_result(step, decision, world))
+        steps.append(_result(step, decision, world, config.policy))
     return SimulationResult(name=scenario.name, policy=config.policy, steps=tuple(steps))
 
 
@@ -221,7 +223,7 @@ class _World:
             if not pod.given.has_ended:
                 usage = next((usage for usage in reversed(self._stats) if _is_about(usage, pod)), None)
                 grace = self._running_grace.get(number)
-                yield Candidate(pod=pod, order=number, usage=usage, running_grace_seconds=grace)
+                yield Candidate(facts=facts_of(pod), order=number, usage=usage, running_grace_seconds=grace)
 
     def stop(self, evictions: Iterable[Eviction]) -> None:
         """Remember how long the victims have left at most."""
@@ -269,17 +271,19 @@ def _node_view(scenario: Scenario) -> NodeView:
     )
 
 
-def _result(step: Step, decision: Decision, world: _World) -> StepResult:
+def _result(step: Step, decision: Decision, world: _World, policy: VictimPolicy) -> StepResult:
+    acted_on = decision.acted_on
+    ranking = tell(decision.ranking, acted_on.signal, policy) if acted_on is not None else ()
     conditions = frozenset(map(str, decision.conditions))
     return StepResult(
         at=step.at,
         thresholds_met=tuple(sorted({str(threshold) for threshold in decision.due})),
         node_conditions=tuple(sorted(conditions)),
-        signal=str(decision.acted_on.signal) if decision.acted_on is not None else None,
+        signal=str(acted_on.signal) if acted_on is not None else None,
         resource=str(decision.resource) if decision.resource is not None else None,
         reclaim=tuple(map(str, decision.reclaim)),
-        ranking=tuple(ranked.pod for ranked in decision.ranking),
-        candidates=decision.ranking,
+        ranking=tuple(ranked.pod for ranked in ranking),
+        candidates=ranking,
         evicted=tuple(map(_evicted, decision.evictions)),
         submitted=tuple(_submit(world, pod, step, conditions) for pod in step.submitted),
         pressure_admission=tuple(_judge(world.resolved(pod), conditions) for pod in step.judged_under_pressure),

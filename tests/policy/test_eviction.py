@@ -20,6 +20,7 @@ from evictionbuilder import (
     met,
     named,
     processes,
+    ranked,
     seen,
     victims,
 )
@@ -294,13 +295,13 @@ def test_pass_19_without_pods_nothing_is_ranked() -> None:
 def test_critical_pods_stay(fields: dict[str, Any], critical: bool) -> None:
     decision = Node(HARD, (named("pod", **fields), memory("4Gi"))).look(0, "memory.available=1/8Gi")
     assert victims(decision) == ([] if critical else ["pod"])
-    assert [ranked.critical for ranked in decision.ranking] == [critical]
+    assert ranked(decision) == ["pod"]
 
 
 def test_pass_20_the_first_that_is_not_critical_goes_and_nobody_else() -> None:
     pods = [(named("static", annotations=STATIC), memory("4Gi")), HOG, (named("other"), memory("1Mi"))]
     decision = Node(HARD, *pods).look(0, "memory.available=1/8Gi")
-    assert [ranked.pod for ranked in decision.ranking] == ["default/static", "default/hog", "default/other"]
+    assert ranked(decision) == ["static", "hog", "other"]
     assert victims(decision) == ["hog"]
 
 

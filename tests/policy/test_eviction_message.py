@@ -14,6 +14,7 @@ from nodeguard.model.pod import Pod
 from nodeguard.model.signal import Signal
 from nodeguard.model.stats import ContainerUsage, FsUsage, MemoryUsage, PodUsage
 from nodeguard.model.threshold import Threshold, parse_value
+from nodeguard.policy.eviction_facts import facts_of
 from nodeguard.policy.eviction_message import EvictionMessage, eviction_message
 
 GIB = 1 << 30
@@ -27,7 +28,7 @@ def told(one: Pod, usage: PodUsage | None, signal: str = "memory.available", lim
     assert value is not None
     observed = Observation(available=3 * GIB // 2, capacity=8 * GIB)
     return eviction_message(
-        Candidate(pod=one, order=0, usage=usage), Threshold(signal=Signal(signal), value=value), observed
+        Candidate(facts=facts_of(one), order=0, usage=usage), Threshold(signal=Signal(signal), value=value), observed
     )
 
 

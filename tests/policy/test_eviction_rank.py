@@ -25,14 +25,13 @@ from nodeguard.model.signal import Signal
 from nodeguard.model.stats import PodUsage
 from nodeguard.policy.disk_usage import disk_usage
 from nodeguard.policy.effective import lone_request
-from nodeguard.policy.eviction_rank import rank
+from nodeguard.policy.eviction_rank import rank, tell
 
 MIB = 1 << 20
 
 
 def order(pods: list[Any], signal: str, layout: Layout = SINGLE, policy: str = "kubelet") -> str:
     ranking = rank(candidates(*pods), Signal(signal), layout, VictimPolicy(policy))
-    assert [standing.facts.rank for standing in ranking] == list(range(1, len(pods) + 1))
     return "".join(standing.candidate.pod.meta.name for standing in ranking)
 
 
@@ -229,8 +228,9 @@ def test_request_of_a_pod(one: Any, resource: str, expected: str) -> None:
     ],
 )
 def test_a_place_is_told_in_words(one: Any, signal: str, policy: str, expected: str) -> None:
-    (standing,) = rank(candidates(one), Signal(signal), SINGLE, VictimPolicy(policy))
-    assert standing.facts.why == expected
+    ranking = rank(candidates(one), Signal(signal), SINGLE, VictimPolicy(policy))
+    (told,) = tell(ranking, Signal(signal), VictimPolicy(policy))
+    assert (told.rank, told.why) == (1, expected)
 
 
 def test_equal_names_are_told_apart() -> None:

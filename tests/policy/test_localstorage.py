@@ -12,6 +12,7 @@ from nodeguard.model.eviction import Layout
 from nodeguard.model.pod import EmptyDir, HostPath, Pod, Volume
 from nodeguard.model.quantity import Quantity
 from nodeguard.model.stats import ContainerUsage, FsUsage, PodUsage, VolumeUsage
+from nodeguard.policy.eviction_facts import facts_of
 from nodeguard.policy.localstorage import find_violation
 
 
@@ -79,7 +80,7 @@ LIMITED = container(limits="ephemeral-storage=10")
     ],
 )
 def test_limits(one: Pod, usage: PodUsage, layout: Layout, kind: str | None) -> None:
-    violation = find_violation(one, usage, layout)
+    violation = find_violation(facts_of(one), usage, layout)
     assert (None if violation is None else violation.kind) == kind
 
 
@@ -107,7 +108,7 @@ def test_limits(one: Pod, usage: PodUsage, layout: Layout, kind: str | None) -> 
     ],
 )
 def test_messages(one: Pod, usage: PodUsage, message: str) -> None:
-    violation = find_violation(one, usage, SINGLE)
+    violation = find_violation(facts_of(one), usage, SINGLE)
     assert violation is not None
     assert violation.message == message
 
@@ -117,6 +118,6 @@ def test_the_first_container_of_the_statistics_is_told() -> None:
         return ContainerUsage(name=name, logs=FsUsage(used_bytes=99))
 
     limited = pod(LIMITED, container("b", limits="ephemeral-storage=20"))
-    found = find_violation(limited, PodUsage(name="", containers=(usage("b"), usage("app"))), SINGLE)
+    found = find_violation(facts_of(limited), PodUsage(name="", containers=(usage("b"), usage("app"))), SINGLE)
     assert found is not None
     assert (found.where, found.usage, found.limit) == ("b", 99, Quantity.parse("20"))
