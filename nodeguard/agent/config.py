@@ -13,11 +13,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from nodeguard.agent.kubelet_field import WITHOUT_EFFECT
+from nodeguard.agent.kubelet_field import NO_EFFECT, WITHOUT_EFFECT
 from nodeguard.agent.setting import BY_NAME, SETTINGS, Setting
 from nodeguard.errors import InvalidInput, NotFound, PermissionDenied
 from nodeguard.model.document import MAX_BYTES, Document, format_path, parse
-from nodeguard.model.eviction import EvictionConfig, VictimPolicy
+from nodeguard.model.duration import format_duration
+from nodeguard.model.eviction import EvictionConfig, EvictionMode, VictimPolicy
 from nodeguard.model.finding import Finding, Severity, in_file_order
 from nodeguard.model.node import NodeCapacity
 from nodeguard.model.quantity import Quantity
@@ -53,6 +54,8 @@ class Config:
     run_dir: Path
     state_dir: Path
     log_dir: Path
+    nodefs: Path | None
+    imagefs: Path | None
     cgroup_parent: str
     cgroup_root: str
     capacity: Mapping[str, Quantity]
@@ -73,6 +76,16 @@ class Config:
     local_storage_capacity_isolation: bool
     eviction_policy: VictimPolicy
     hard_eviction_grace_period_seconds: int
+    eviction_mode: Mapping[str, EvictionMode]
+    low_diskspace_threshold_mb: int | None
+    image_gc_high_threshold_percent: int
+    image_gc_low_threshold_percent: int
+    image_minimum_gc_age_ns: int
+    image_maximum_gc_age_ns: int
+    minimum_container_ttl_ns: int
+    maximum_dead_containers_per_container: int
+    maximum_dead_containers: int
+    volume_stats_agg_period_ns: int
     merge_default_eviction_settings: bool
     feature_gates: Mapping[str, bool]
     memory_throttling_factor: float | None
@@ -106,6 +119,7 @@ class Config:
         for key, has, unit in (
             ("cpu", host.cpu_millicpu, "m"),
             ("memory", host.memory_bytes, ""),
+            ("pids", host.pids, ""),
             ("ephemeral-storage", host.ephemeral_storage_bytes, ""),
         ):
             if has and wanted.get(key, 0) > has:
@@ -124,6 +138,7 @@ class Config:
             memory_bytes=wanted.get("memory", host.memory_bytes),
             ephemeral_storage_bytes=wanted.get("ephemeral-storage", host.ephemeral_storage_bytes),
             pods=wanted.get("pods", pods),
+            pids=wanted.get("pids", host.pids),
         )
         faults = reservation_faults(node, self.reservations())
         if faults:
@@ -187,7 +202,8 @@ class EffectiveSetting:
 class Given:
     """A value that somebody gave: to a setting, or to entry ``key`` of one that is a map.
 
-    For a map there is also one without key: it was named, be it without entries.
+    For a map there is also one without key: it was named, be it without entries. Where one value may stand for every
+    key, the one without key is that value.
     """
 
     setting: Setting
@@ -357,9 +373,7 @@ def _read_document(document: Document, findings: list[Finding]) -> list[Given]:
             given += _read_item(document, (name,), BY_NAME[name], item, findings)
         elif name in WITHOUT_EFFECT:
             if not _is_zero(item):
-                findings.append(
-                    _warning(document.source, document.line((name,)), name, "accepted, has no effect in nodeguard")
-                )
+                findings.append(_warning(document.source, document.line((name,)), name, WITHOUT_EFFECT[name]))
         else:
             known = {*BY_NAME, *_SECTIONS, *WITHOUT_EFFECT, "apiVersion", "kind"}
             message = f"unknown field{_suggestion(name, known)}"
@@ -397,18 +411,16 @@ def _read_item(
         return []
     if not setting.is_map:
         return [_given_in_file(document, path, setting, value, None)]
+    if setting.is_one_for_all and not isinstance(value, dict | list):
+        return [_given_in_file(document, path, setting, value, None)]
     if not isinstance(value, dict):
         message = f"an object is needed, not {_type_name(value)}"
         findings.append(_error(document.source, document.line(path), format_path(path), message))
         return []
-    return [
-        _given_in_file(document, path, setting, value, None),
-        *(
-            _given_in_file(document, (*path, key), setting, item, key)
-            for key, item in value.items()
-            if item is not None
-        ),
+    entries = [
+        _given_in_file(document, (*path, key), setting, item, key) for key, item in value.items() if item is not None
     ]
+    return entries if setting.is_one_for_all else [_given_in_file(document, path, setting, value, None), *entries]
 
 
 def _given_in_file(document: Document, path: tuple[str, ...], setting: Setting, value: Any, key: str | None) -> Given:
@@ -464,9 +476,13 @@ def _read_text(setting: Setting, text: str, origin: str, findings: list[Finding]
         value = text if setting.is_text else resolve(text)
         return [Given(setting=setting, value=value, origin=origin, source=origin)]
     pairs: dict[str, str] = {}
+    for_all: list[str] = []
     for piece in text.split(","):
         key, separator, item = (part.strip() for part in piece.partition(setting.separator))
         if not piece.strip():
+            continue
+        if setting.is_one_for_all and not separator:
+            for_all.append(key)
             continue
         if not separator or not key:
             shape = f"key{setting.separator}value"
@@ -475,8 +491,9 @@ def _read_text(setting: Setting, text: str, origin: str, findings: list[Finding]
             findings.append(_error(origin, 0, _entry_name(setting, key), f"given twice: {pairs[key]} and {item}"))
         else:
             pairs[key] = item
+    whole = for_all[-1:] if setting.is_one_for_all else [text]
     return [
-        Given(setting=setting, value=text, origin=origin, source=origin),
+        *(Given(setting=setting, value=value, origin=origin, source=origin) for value in whole),
         *(
             Given(
                 setting=setting, value=item if setting.is_text else resolve(item), origin=origin, source=origin, key=key
@@ -496,10 +513,14 @@ def _merge(
     values: dict[str, Any] = {setting.attribute: setting.default for setting in SETTINGS}
     origins = {setting.name: "default" for setting in SETTINGS if not setting.is_map}
     maps: dict[str, dict[str, Any]] = {setting.attribute: {} for setting in SETTINGS if setting.is_map}
+    for setting in SETTINGS:
+        if setting.is_one_for_all:
+            maps[setting.attribute].update(setting.default)
+            origins.update({_entry_name(setting, key): "default" for key in setting.default})
     named: set[str] = set()
     for one in given:
         setting = one.setting
-        if setting.is_map and one.key is None:
+        if setting.is_map and one.key is None and not setting.is_one_for_all:
             named.add(setting.attribute)
             continue
         if one.key is not None and setting.keys and one.key not in setting.keys:
@@ -510,6 +531,10 @@ def _merge(
             value = setting.reader(one.key)(one.value)
         except ValueError as e:
             findings.append(_error(one.source, one.line, one.name, str(e)))
+            continue
+        if setting.is_one_for_all and one.key is None:
+            maps[setting.attribute].update(dict.fromkeys(setting.keys, value))
+            origins.update({_entry_name(setting, key): one.origin for key in setting.keys})
             continue
         origins[one.name] = one.origin
         if one.key is None:
@@ -522,6 +547,7 @@ def _merge(
         origins.update({_entry_name(hard, key): "default" for key in hard.default if key not in thresholds})
         maps["eviction_hard"] = {**hard.default, **thresholds}
     findings += _check_grace_periods(given, maps)
+    findings += _check_image_gc(given, values)
     values.update({attribute: MappingProxyType(entries) for attribute, entries in maps.items()})
     if values["cgroup_root"] is None:
         parent = values["cgroup_parent"]
@@ -540,12 +566,33 @@ def _check_grace_periods(given: Sequence[Given], maps: Mapping[str, Mapping[str,
         yield _error(one.source, one.line, one.name, message)
 
 
+def _check_image_gc(given: Sequence[Given], values: Mapping[str, Any]) -> Iterator[Finding]:
+    """Pairs that contradict each other; told where the later of the two was given.
+
+    Source: kubernetes, pkg/kubelet/apis/config/validation/validation.go.
+    """
+    low, high = values["image_gc_low_threshold_percent"], values["image_gc_high_threshold_percent"]
+    if low >= high:
+        one = _last_given(given, "imageGCLowThresholdPercent", "imageGCHighThresholdPercent")
+        message = f"imageGCLowThresholdPercent ({low}) must be below imageGCHighThresholdPercent ({high})"
+        yield _error(one.source, one.line, one.name, message)
+    least, most = values["image_minimum_gc_age_ns"], values["image_maximum_gc_age_ns"]
+    if 0 < most <= least:
+        one = _last_given(given, "imageMinimumGCAge", "imageMaximumGCAge")
+        ages = f"imageMaximumGCAge ({format_duration(most)}) must be above imageMinimumGCAge ({format_duration(least)})"
+        yield _error(one.source, one.line, one.name, ages)
+
+
+def _last_given(given: Sequence[Given], *names: str) -> Given:
+    return next(one for one in reversed(given) if one.setting.name in names)
+
+
 def _check_effects(given: Sequence[Given]) -> list[Finding]:
     """What is right, but does nothing here."""
     findings: list[Finding] = []
     for one in {one.name: one for one in given}.values():
         if one.setting.name == "featureGates" and one.key not in KNOWN_FEATURES and one.key is not None:
-            message = f"accepted, has no effect in nodeguard{_suggestion(one.key, KNOWN_FEATURES)}"
+            message = f"{NO_EFFECT}{_suggestion(one.key, KNOWN_FEATURES)}"
             findings.append(_warning(one.source, one.line, one.name, message))
         elif one.setting.name == "enforceNodeAllocatable":
             for word in one.setting.read(one.value):

@@ -7,25 +7,40 @@ Source: kubernetes, staging/src/k8s.io/kubelet/config/v1beta1/types.go, KubeletC
 
 from __future__ import annotations
 
-WITHOUT_EFFECT = frozenset(
-    """
-    address allowedUnsafeSysctls authentication authorization cgroupDriver cgroupsPerQOS clusterDNS clusterDomain
+from collections.abc import Mapping
+
+NO_EFFECT = "accepted, has no effect in nodeguard"
+
+_WITHOUT_EFFECT = """
+    address allowedUnsafeSysctls authentication authorization cgroupDriver clusterDNS clusterDomain
     configMapAndSecretChangeDetectionStrategy containerLogMaxWorkers containerLogMonitorInterval
     containerRuntimeEndpoint contentType cpuManagerPolicy cpuManagerPolicyOptions cpuManagerReconcilePeriod
     draManagerReconcilePeriod enableContentionProfiling enableControllerAttachDetach enableDebugFlagsHandler
     enableDebuggingHandlers enableProfilingHandler enableServer enableSystemLogHandler enableSystemLogQuery eventBurst
-    eventRecordQPS failCgroupV1 fileCheckFrequency hairpinMode healthzBindAddress healthzPort httpCheckFrequency
-    imageGCHighThresholdPercent imageGCLowThresholdPercent imageMaximumGCAge imageMinimumGCAge
+    eventRecordQPS fileCheckFrequency hairpinMode healthzBindAddress healthzPort httpCheckFrequency
     imagePullCredentialsVerificationPolicy imageServiceEndpoint iptablesDropBit iptablesMasqueradeBit
-    kernelMemcgNotification kubeAPIBurst kubeAPIQPS kubeReservedCgroup kubeletCgroups logging makeIPTablesUtilChains
-    maxOpenFiles maxParallelImagePulls memoryManagerPolicy nodeLeaseDurationSeconds nodeStatusMaxImages
+    kubeAPIBurst kubeAPIQPS kubeReservedCgroup kubeletCgroups logging makeIPTablesUtilChains
+    maxOpenFiles memoryManagerPolicy nodeLeaseDurationSeconds nodeStatusMaxImages
     nodeStatusReportFrequency nodeStatusUpdateFrequency oomScoreAdj podCIDR port preloadedImagesVerificationAllowlist
     protectKernelDefaults providerID qosReserved readOnlyPort registerNode registerWithTaints registryBurst
     registryPullQPS reservedMemory reservedSystemCPUs resolvConf rotateCertificates runOnce runtimeRequestTimeout
-    seccompDefault serializeImagePulls serverTLSBootstrap showHiddenMetricsForVersion shutdownGracePeriod
+    seccompDefault serverTLSBootstrap showHiddenMetricsForVersion shutdownGracePeriod
     shutdownGracePeriodByPodPriority shutdownGracePeriodCriticalPods staticPodPath staticPodURL staticPodURLHeader
     streamingConnectionIdleTimeout syncFrequency systemCgroups systemReservedCgroup tlsCertFile tlsCipherSuites
     tlsCurvePreferences tlsMinVersion tlsPrivateKeyFile topologyManagerPolicy topologyManagerPolicyOptions
-    topologyManagerScope tracing userNamespaces volumePluginDir volumeStatsAggPeriod
-    """.split()  # noqa: SIM905 - a hundred words read better without quotes
-)
+    topologyManagerScope tracing userNamespaces volumePluginDir
+    """
+
+_BECAUSE = {
+    "kernelMemcgNotification": "nodeguard always has the kernel tell it when memory crosses a threshold",
+    "failCgroupV1": "nodeguard runs on cgroup v1, hybrid and v2 alike",
+    "cgroupsPerQOS": "there always is a cgroup for each QoS class",
+    "serializeImagePulls": "images are local",
+    "maxParallelImagePulls": "images are local",
+}
+
+WITHOUT_EFFECT: Mapping[str, str] = {
+    **dict.fromkeys(_WITHOUT_EFFECT.split(), NO_EFFECT),
+    **{name: f"accepted, has no effect: {why}" for name, why in _BECAUSE.items()},
+}
+"""What the warning about a field says."""

@@ -15,13 +15,38 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from nodeguard.model.duration import format_duration, read_duration
-from nodeguard.model.eviction import VictimPolicy
+from nodeguard.agent.reader import (
+    AGGREGATION_PERIOD_NS,
+    MINIMUM_GC_AGE_NS,
+    TRANSITION_PERIOD_NS,
+    Reader,
+    choice,
+    duration,
+    integer,
+    read_aggregation_period,
+    read_boolean,
+    read_capacity,
+    read_cgroup,
+    read_directory,
+    read_enforcement,
+    read_eviction_mode,
+    read_grace_period,
+    read_log_size,
+    read_max_pods,
+    read_minimum_gc_age,
+    read_own_cgroup,
+    read_reservation,
+    read_throttling_factor,
+    read_transition_period,
+    show_list,
+    show_plain,
+    show_threshold,
+)
+from nodeguard.model.duration import format_duration
+from nodeguard.model.eviction import EvictionMode, VictimPolicy
 from nodeguard.model.quantity import Quantity
 from nodeguard.model.signal import Signal
-from nodeguard.model.threshold import DEFAULT_HARD, ThresholdValue, parse_min_reclaim, parse_value
-
-Reader = Callable[[Any], Any]
+from nodeguard.model.threshold import DEFAULT_HARD, parse_min_reclaim, parse_value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +69,8 @@ class Setting:
     keys: tuple[str, ...] = ()
     whole: frozenset[str] = frozenset()
     separator: str = "="
+    is_one_for_all: bool = False
+    """A plain value in place of the map stands for every key."""
     is_text: bool = True
     """Flags and variables hold text; False: the text is read as YAML would read it (numbers, booleans)."""
     show: Callable[[Any], Any] = str
@@ -63,175 +90,19 @@ def _whole(read: Reader) -> Reader:
     return read_whole
 
 
-def _show_plain(value: Any) -> Any:
-    return value
-
-
-def _show_list(value: tuple[str, ...]) -> list[str]:
-    return list(value)
-
-
-def _show_threshold(value: ThresholdValue | None) -> str:
-    return "off" if value is None else str(value)
-
-
-def _duration(*, least: str, most: str) -> Reader:
-    def read(value: Any) -> int:
-        nanoseconds = read_duration(value)
-        if not read_duration(least) <= nanoseconds <= read_duration(most):
-            raise ValueError(f"{value} is out of range; allowed are {least} to {most}")
-        return nanoseconds
-
-    return read
-
-
-def _integer(*, least: int, most: int = (1 << 31) - 1) -> Reader:
-    def read(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise ValueError(f"{value!r} is not a whole number; allowed are {least} to {most}")
-        if not least <= value <= most:
-            raise ValueError(f"{value} is out of range; allowed are {least} to {most}")
-        return value
-
-    return read
-
-
-def _read_max_pods(value: Any) -> int:
-    """0 means the default, as in the kubelet."""
-    count: int = _integer(least=0)(value)
-    return count or 110
-
-
-def _read_boolean(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"{value!r} is not a boolean; allowed are true and false")
-    return value
-
-
-def _choice(*words: str) -> Reader:
-    def read(value: Any) -> str:
-        if not isinstance(value, str) or value not in words:
-            raise ValueError(f"{value!r} is not allowed; allowed are {', '.join(word for word in words if word)}")
-        return value
-
-    return read
-
-
-def _read_throttling_factor(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
-        raise ValueError(f"{value!r} is not allowed; allowed are numbers above 0, up to 1")
-    return float(value)
-
-
-def _read_directory(value: Any) -> Path:
-    if not isinstance(value, str) or not value.startswith("/") or ".." in value.split("/") or not value.isprintable():
-        raise ValueError(f"{value!r} is not the absolute path of a directory (no '..')")
-    path = Path(value)
-    if path == Path("/"):
-        raise ValueError("the root directory itself is not allowed")
-    return path
-
-
-def _read_cgroup(value: Any) -> str:
-    if value == "/":
-        return "/"
-    parts = value.split("/") if isinstance(value, str) else []
-    if len(parts) < 2 or parts[0] or any(part in ("", ".", "..") or not part.isprintable() for part in parts[1:]):
-        raise ValueError(f"{value!r} is not the path of a cgroup; allowed are paths such as / or /nodes/a")
-    return "/".join(parts)
-
-
-def _read_own_cgroup(value: Any) -> str:
-    path = _read_cgroup(value)
-    if path == "/":
-        raise ValueError("the root cgroup itself is not allowed; name a cgroup below it, such as /nodeguard")
-    return path
-
-
-_ENFORCEMENTS = (
-    "pods",
-    "system-reserved",
-    "system-reserved-compressible",
-    "kube-reserved",
-    "kube-reserved-compressible",
-    "none",
-)
-
-
-def _read_enforcement(value: Any) -> tuple[str, ...]:
-    """Source: kubernetes, pkg/kubelet/apis/config/validation/validation.go."""
-    words = value.split(",") if isinstance(value, str) else value
-    if not isinstance(words, list):
-        raise ValueError(f"{value!r} is not a list; allowed in it are {', '.join(_ENFORCEMENTS)}")
-    words = [word for word in words if word != ""]
-    for word in words:
-        if word not in _ENFORCEMENTS:
-            raise ValueError(f"{word!r} is not allowed; allowed are {', '.join(_ENFORCEMENTS)}")
-    if len(set(words)) != len(words):
-        raise ValueError("each word may stand in the list once")
-    if "none" in words and len(words) > 1:
-        raise ValueError("'none' excludes every other word")
-    for kind in ("system-reserved", "kube-reserved"):
-        if kind in words and f"{kind}-compressible" in words:
-            raise ValueError(f"{kind} and {kind}-compressible exclude each other")
-    return tuple(word for word in words if word != "none")
-
-
-def _read_quantity(value: Any) -> Quantity:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(f"{value!r} is not a quantity, such as 500m or 1Gi")
-    return Quantity.parse(value)
-
-
-def _read_reservation(value: Any) -> Quantity:
-    quantity = _read_quantity(value)
-    if quantity.nano < 0:
-        raise ValueError(f"{value} is negative; allowed are quantities from 0")
-    return quantity
-
-
-def _read_capacity(value: Any) -> Quantity:
-    quantity = _read_quantity(value)
-    if quantity.nano <= 0:
-        raise ValueError(f"{value} is not above 0")
-    return quantity
-
-
-def _read_transition_period(value: Any) -> int:
-    """0 means the default, as in the kubelet's file."""
-    return _read_grace_period(value) or 5 * 60 * 10**9
-
-
-def _read_grace_period(value: Any) -> int:
-    """Source: kubernetes, pkg/kubelet/eviction/helpers.go, parseGracePeriods."""
-    nanoseconds = read_duration(value)
-    if nanoseconds < 0:
-        raise ValueError(f"{value!r} is negative; allowed are durations from 0s")
-    return nanoseconds
-
-
-def _read_log_size(value: Any) -> int:
-    size = _read_quantity(value).value()
-    if size < 1024:
-        raise ValueError(f"{value} is too small for a log file; allowed are 1Ki and more")
-    return size
-
-
-def _read_gate(value: Any) -> bool:
-    return _read_boolean(value)
-
-
 SIGNALS = tuple(map(str, Signal))
 
 _RESERVABLE = ("cpu", "memory", "ephemeral-storage", "pid")
 _RESERVABLE_WHOLE = frozenset({"memory", "ephemeral-storage", "pid"})
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+NODE_DEFAULT_HARD = MappingProxyType({**DEFAULT_HARD, Signal.PID_AVAILABLE.value: parse_value("5%")})
+"""The kubelet's own, and one that keeps a fork bomb from taking the host's last process ids."""
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="nodeguard.runDir",
         attribute="run_dir",
-        read=_read_directory,
+        read=read_directory,
         default=Path("/run/nodeguard"),
         help="Records, bundles, namespaces and exit files.",
         variable="NODEGUARD_RUN_DIR",
@@ -239,7 +110,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="nodeguard.stateDir",
         attribute="state_dir",
-        read=_read_directory,
+        read=read_directory,
         default=Path("/var/lib/nodeguard"),
         help="Writable layers, volumes and the image cache.",
         variable="NODEGUARD_STATE_DIR",
@@ -247,7 +118,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="nodeguard.cgroup",
         attribute="cgroup_root",
-        read=_read_own_cgroup,
+        read=read_own_cgroup,
         default=None,
         help="The root of the pods' cgroup tree; cgroupRoot + /nodeguard when not set.",
         variable="NODEGUARD_CGROUP_ROOT",
@@ -255,19 +126,35 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="nodeguard.capacity",
         attribute="capacity",
-        read=_read_capacity,
+        read=read_capacity,
         default=_NOTHING,
         help="Bound the node to this size, such as cpu=2,memory=1Gi.",
         flag="--capacity",
         variable="NODEGUARD_CAPACITY",
         is_map=True,
-        keys=("cpu", "memory", "pods", "ephemeral-storage"),
-        whole=frozenset({"memory", "pods", "ephemeral-storage"}),
+        keys=("cpu", "memory", "pods", "pids", "ephemeral-storage"),
+        whole=frozenset({"memory", "pods", "pids", "ephemeral-storage"}),
+    ),
+    Setting(
+        name="nodeguard.nodefs",
+        attribute="nodefs",
+        read=read_directory,
+        default=None,
+        help="Keep volumes and writable layers of pods below this directory; its file system is nodefs.",
+        flag="--nodefs",
+    ),
+    Setting(
+        name="nodeguard.imagefs",
+        attribute="imagefs",
+        read=read_directory,
+        default=None,
+        help="Keep unpacked images and writable layers below this directory; its file system is imagefs.",
+        flag="--imagefs",
     ),
     Setting(
         name="podLogsDir",
         attribute="log_dir",
-        read=_read_directory,
+        read=read_directory,
         default=Path("/var/log/pods"),
         help="Log files of containers.",
         flag="--pod-logs-dir",
@@ -276,7 +163,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="cgroupRoot",
         attribute="cgroup_parent",
-        read=_read_cgroup,
+        read=read_cgroup,
         default="/",
         help="The cgroup in which the tree is made.",
         flag="--cgroup-root",
@@ -284,47 +171,47 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="maxPods",
         attribute="max_pods",
-        read=_read_max_pods,
+        read=read_max_pods,
         default=110,
         help="How many pods may run.",
         flag="--max-pods",
         is_text=False,
-        show=_show_plain,
+        show=show_plain,
     ),
     Setting(
         name="podsPerCore",
         attribute="pods_per_core",
-        read=_integer(least=0),
+        read=integer(least=0),
         default=0,
         help="How many pods may run per CPU; 0 is no limit.",
         flag="--pods-per-core",
         is_text=False,
-        show=_show_plain,
+        show=show_plain,
     ),
     Setting(
         name="podPidsLimit",
         attribute="pod_pids_limit",
-        read=_integer(least=-1, most=1 << 22),
+        read=integer(least=-1, most=1 << 22),
         default=-1,
         help="Process ids per pod; -1 is no limit.",
         flag="--pod-max-pids",
         is_text=False,
-        show=_show_plain,
+        show=show_plain,
     ),
     Setting(
         name="cpuCFSQuota",
         attribute="cpu_cfs_quota",
-        read=_read_boolean,
+        read=read_boolean,
         default=True,
         help="Enforce CPU limits.",
         flag="--cpu-cfs-quota",
         is_text=False,
-        show=_show_plain,
+        show=show_plain,
     ),
     Setting(
         name="cpuCFSQuotaPeriod",
         attribute="cpu_cfs_quota_period_ns",
-        read=_duration(least="1ms", most="1s"),
+        read=duration(least="1ms", most="1s"),
         default=100 * 10**6,
         help="The period CPU limits are enforced in.",
         flag="--cpu-cfs-quota-period",
@@ -333,7 +220,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="systemReserved",
         attribute="system_reserved",
-        read=_read_reservation,
+        read=read_reservation,
         default=_NOTHING,
         help="What the system keeps for itself, such as cpu=100m,memory=200Mi.",
         flag="--system-reserved",
@@ -344,7 +231,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="kubeReserved",
         attribute="kube_reserved",
-        read=_read_reservation,
+        read=read_reservation,
         default=_NOTHING,
         help="What the node's own daemons keep.",
         flag="--kube-reserved",
@@ -355,23 +242,23 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="enforceNodeAllocatable",
         attribute="enforce_node_allocatable",
-        read=_read_enforcement,
+        read=read_enforcement,
         default=("pods",),
         help="'pods': keep all pods together below the capacity without the reservations; 'none': below the capacity.",
         flag="--enforce-node-allocatable",
-        show=_show_list,
+        show=show_list,
     ),
     Setting(
         name="evictionHard",
         attribute="eviction_hard",
         read=parse_value,
-        default=DEFAULT_HARD,
+        default=NODE_DEFAULT_HARD,
         help="Hard eviction thresholds, merged over the defaults; 'off' switches one off.",
         flag="--eviction-hard",
         is_map=True,
         keys=SIGNALS,
         separator="<",
-        show=_show_threshold,
+        show=show_threshold,
     ),
     Setting(
         name="evictionSoft",
@@ -383,12 +270,12 @@ SETTINGS: tuple[Setting, ...] = (
         is_map=True,
         keys=SIGNALS,
         separator="<",
-        show=_show_threshold,
+        show=show_threshold,
     ),
     Setting(
         name="evictionSoftGracePeriod",
         attribute="eviction_soft_grace_period_ns",
-        read=_read_grace_period,
+        read=read_grace_period,
         default=_NOTHING,
         help="How long a soft threshold may be met, such as memory.available=90s.",
         flag="--eviction-soft-grace-period",
@@ -409,8 +296,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="evictionPressureTransitionPeriod",
         attribute="eviction_pressure_transition_period_ns",
-        read=_read_transition_period,
-        default=5 * 60 * 10**9,
+        read=read_transition_period,
+        default=TRANSITION_PERIOD_NS,
         help="How long a pressure condition stays after the pressure; 0 is 5m.",
         flag="--eviction-pressure-transition-period",
         show=format_duration,
@@ -418,27 +305,27 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="evictionMaxPodGracePeriod",
         attribute="eviction_max_pod_grace_period_seconds",
-        read=_integer(least=-(1 << 31)),
+        read=integer(least=-(1 << 31)),
         default=0,
         help="The longest grace period of a pod evicted for a soft threshold; 0 and less are 1 s.",
         flag="--eviction-max-pod-grace-period",
         is_text=False,
-        show=_show_plain,
+        show=show_plain,
     ),
     Setting(
         name="localStorageCapacityIsolation",
         attribute="local_storage_capacity_isolation",
-        read=_read_boolean,
+        read=read_boolean,
         default=True,
         help="Evict pods that exceed their own limits of local storage.",
         flag="--local-storage-capacity-isolation",
         is_text=False,
-        show=_show_plain,
+        show=show_plain,
     ),
     Setting(
         name="nodeguard.evictionPolicy",
         attribute="eviction_policy",
-        read=lambda value: VictimPolicy(_choice(*VictimPolicy)(value)),
+        read=lambda value: VictimPolicy(choice(*VictimPolicy)(value)),
         default=VictimPolicy.KUBELET,
         help="Who goes first: kubelet (over request, priority, excess) or qos (QoS class, priority, usage).",
         flag="--eviction-policy",
@@ -446,79 +333,175 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="nodeguard.hardEvictionGracePeriodSeconds",
         attribute="hard_eviction_grace_period_seconds",
-        read=_integer(least=0),
+        read=integer(least=0),
         default=0,
         help="The grace period of a hard eviction; 0 is SIGKILL at once, 1 is what the kubelet gives.",
         flag="--hard-eviction-grace-period-seconds",
         is_text=False,
-        show=_show_plain,
+        show=show_plain,
+    ),
+    Setting(
+        name="nodeguard.evictionMode",
+        attribute="eviction_mode",
+        read=read_eviction_mode,
+        default=MappingProxyType({signal.value: EvictionMode.ENFORCE for signal in Signal}),
+        help="enforce, observe (record what would be evicted) or off: for all signals, or signal by signal.",
+        flag="--eviction-mode",
+        is_map=True,
+        keys=SIGNALS,
+        is_one_for_all=True,
+    ),
+    Setting(
+        name="nodeguard.lowDiskspaceThresholdMB",
+        attribute="low_diskspace_threshold_mb",
+        read=integer(least=0),
+        default=None,
+        help="Refuse pods while fewer megabytes (2^20) are free, as Kubernetes 1.3 did with 256; not set: no check.",
+        flag="--low-diskspace-threshold-mb",
+        is_text=False,
+        show=show_plain,
+    ),
+    Setting(
+        name="imageGCHighThresholdPercent",
+        attribute="image_gc_high_threshold_percent",
+        read=integer(least=0, most=100),
+        default=85,
+        help="How full imagefs may get before unused images are removed; 100 switches this off.",
+        flag="--image-gc-high-threshold",
+        is_text=False,
+        show=show_plain,
+    ),
+    Setting(
+        name="imageGCLowThresholdPercent",
+        attribute="image_gc_low_threshold_percent",
+        read=integer(least=0, most=100),
+        default=80,
+        help="How full imagefs may still be when enough images have been removed.",
+        flag="--image-gc-low-threshold",
+        is_text=False,
+        show=show_plain,
+    ),
+    Setting(
+        name="imageMinimumGCAge",
+        attribute="image_minimum_gc_age_ns",
+        read=read_minimum_gc_age,
+        default=MINIMUM_GC_AGE_NS,
+        help="How long an image is kept that nothing has used yet; 0 is 2m.",
+        flag="--minimum-image-ttl-duration",
+        show=format_duration,
+    ),
+    Setting(
+        name="imageMaximumGCAge",
+        attribute="image_maximum_gc_age_ns",
+        read=read_grace_period,
+        default=0,
+        help="Remove images that have not been used for so long, whether or not space is short; 0 is never.",
+        show=format_duration,
+    ),
+    Setting(
+        name="nodeguard.minimumContainerTTLDuration",
+        attribute="minimum_container_ttl_ns",
+        read=read_grace_period,
+        default=0,
+        help="How long a dead container is kept at least.",
+        flag="--minimum-container-ttl-duration",
+        show=format_duration,
+    ),
+    Setting(
+        name="nodeguard.maximumDeadContainersPerContainer",
+        attribute="maximum_dead_containers_per_container",
+        read=integer(least=-(1 << 31)),
+        default=1,
+        help="How many dead instances of one container are kept; negative is no limit.",
+        flag="--maximum-dead-containers-per-container",
+        is_text=False,
+        show=show_plain,
+    ),
+    Setting(
+        name="nodeguard.maximumDeadContainers",
+        attribute="maximum_dead_containers",
+        read=integer(least=-(1 << 31)),
+        default=-1,
+        help="How many dead instances are kept in all; negative is no limit.",
+        flag="--maximum-dead-containers",
+        is_text=False,
+        show=show_plain,
+    ),
+    Setting(
+        name="volumeStatsAggPeriod",
+        attribute="volume_stats_agg_period_ns",
+        read=read_aggregation_period,
+        default=AGGREGATION_PERIOD_NS,
+        help="How often all files of a pod are counted anew, besides when they change; 0 is 1m, negative is never.",
+        flag="--volume-stats-agg-period",
+        show=format_duration,
     ),
     Setting(
         name="mergeDefaultEvictionSettings",
         attribute="merge_default_eviction_settings",
-        read=_read_boolean,
+        read=read_boolean,
         default=True,
         help="false: naming one hard threshold switches all defaults off, as in the kubelet.",
         is_text=False,
-        show=_show_plain,
+        show=show_plain,
     ),
     Setting(
         name="featureGates",
         attribute="feature_gates",
-        read=_read_gate,
+        read=read_boolean,
         default=_NOTHING,
         help="Kubernetes feature gates, such as MemoryQoS=true.",
         flag="--feature-gates",
         is_map=True,
         is_text=False,
-        show=_show_plain,
+        show=show_plain,
     ),
     Setting(
         name="memoryThrottlingFactor",
         attribute="memory_throttling_factor",
-        read=_read_throttling_factor,
+        read=read_throttling_factor,
         default=None,
         help="Where between request and limit memory.high lies (MemoryQoS, cgroup v2).",
         is_text=False,
-        show=_show_plain,
+        show=show_plain,
     ),
     Setting(
         name="memoryReservationPolicy",
         attribute="memory_reservation_policy",
-        read=_choice("None", "TieredReservation"),
+        read=choice("None", "TieredReservation"),
         default="None",
         help="Whether memory.min and memory.low protect requests (MemoryQoS, cgroup v2).",
     ),
     Setting(
         name="singleProcessOOMKill",
         attribute="single_process_oom_kill",
-        read=_read_boolean,
+        read=read_boolean,
         default=None,
         help="true: an OOM kills one process of a container, not all; not set: false on cgroup v2, true on v1.",
         is_text=False,
-        show=_show_plain,
+        show=show_plain,
     ),
     Setting(
         name="failSwapOn",
         attribute="fail_swap_on",
-        read=_read_boolean,
+        read=read_boolean,
         default=False,
         help="Refuse to run while swap is on; the kubelet's default is true.",
         flag="--fail-swap-on",
         is_text=False,
-        show=_show_plain,
+        show=show_plain,
     ),
     Setting(
         name="memorySwap.swapBehavior",
         attribute="swap_behavior",
-        read=lambda value: _choice("", "NoSwap", "LimitedSwap")(value) or "NoSwap",
+        read=lambda value: choice("", "NoSwap", "LimitedSwap")(value) or "NoSwap",
         default="NoSwap",
         help="Whether Burstable containers may use swap.",
     ),
     Setting(
         name="containerLogMaxSize",
         attribute="container_log_max_bytes",
-        read=_read_log_size,
+        read=read_log_size,
         default=10 << 20,
         help="The size at which a log file is rotated.",
         flag="--container-log-max-size",
@@ -527,17 +510,17 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="containerLogMaxFiles",
         attribute="container_log_max_files",
-        read=_integer(least=2, most=1000),
+        read=integer(least=2, most=1000),
         default=5,
         help="How many log files are kept per container.",
         flag="--container-log-max-files",
         is_text=False,
-        show=_show_plain,
+        show=show_plain,
     ),
     Setting(
         name="crashLoopBackOff.maxContainerRestartPeriod",
         attribute="max_container_restart_period_ns",
-        read=_duration(least="1s", most="300s"),
+        read=duration(least="1s", most="300s"),
         default=300 * 10**9,
         help="The longest wait before a container is restarted.",
         show=format_duration,

@@ -25,6 +25,17 @@ class VictimPolicy(StrEnum):
     """BestEffort before Burstable before Guaranteed, then lower priority, then the larger usage."""
 
 
+class EvictionMode(StrEnum):
+    """What follows when a threshold of a signal is due."""
+
+    ENFORCE = "enforce"
+    """Reclaim, then evict."""
+    OBSERVE = "observe"
+    """Tell conditions and record the decision; nothing is removed and nobody evicted."""
+    OFF = "off"
+    """The signal is not looked at."""
+
+
 class ReclaimStep(StrEnum):
     """What the node can give up before a pod has to go."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from nodeguard.agent.config import Config, ConfigPaths, build, effective_settings, load, load_files
+from nodeguard.agent.kubelet_field import WITHOUT_EFFECT
 from nodeguard.agent.setting import SETTINGS, SIGNALS
 from nodeguard.errors import InvalidInput, NotFound
 from nodeguard.model.document import parse
@@ -116,7 +117,9 @@ evictionHard: {memory.avail: 1Gi, pid.available: 150%}
         "config.yaml:5: systemReserved[cpu]: -1 is negative; allowed are quantities from 0",
         "config.yaml:5: systemReserved[disk]: unknown name; allowed are cpu, memory, ephemeral-storage, pid",
         "config.yaml:6: nodeguard.rundir: unknown field, did you mean 'runDir'; "
-        "allowed are runDir, stateDir, cgroup, capacity, evictionPolicy, hardEvictionGracePeriodSeconds",
+        "allowed are runDir, stateDir, cgroup, capacity, nodefs, imagefs, "
+        "evictionPolicy, hardEvictionGracePeriodSeconds, evictionMode, lowDiskspaceThresholdMB, "
+        "minimumContainerTTLDuration, maximumDeadContainersPerContainer, maximumDeadContainers",
         "config.yaml:7: evictionHard[memory.avail]: unknown name, did you mean 'memory.available'; allowed are "
         + ", ".join(SIGNALS),
         "config.yaml:7: evictionHard[pid.available]: '150%' is above 100%; allowed are 0% to 100%",
@@ -124,7 +127,7 @@ evictionHard: {memory.avail: 1Gi, pid.available: 150%}
         "flag --capacity: nodeguard.capacity[cpu]: 0 is not above 0",
         "flag --capacity: nodeguard.capacity[memory]: 1.5 is not a whole number",
         "flag --capacity: nodeguard.capacity[gpu]: unknown name, did you mean 'cpu'; "
-        "allowed are cpu, memory, pods, ephemeral-storage",
+        "allowed are cpu, memory, pods, pids, ephemeral-storage",
     ]
 
 
@@ -247,10 +250,10 @@ HOST = NodeCapacity(cpu_millicpu=4000, memory_bytes=8 << 30, ephemeral_storage_b
 
 def test_capacity_bounds_the_node() -> None:
     assert build([]).node_capacity(HOST) == HOST
-    node = from_text("", capacity="cpu=1500m, memory=1Gi,pods=7,ephemeral-storage=10Gi").node_capacity(HOST)
+    node = from_text("", capacity="cpu=1500m, memory=1Gi,pods=7,pids=50,ephemeral-storage=10Gi").node_capacity(HOST)
     assert (node.cpu_millicpu, node.memory_bytes, node.pods) == (1500, 1 << 30, 7)
     assert node.ephemeral_storage_bytes == 10 << 30
-    assert node.pids == HOST.pids
+    assert node.pids == 50
 
 
 def test_pods_follow_the_cores_within_the_maximum() -> None:
@@ -261,10 +264,11 @@ def test_pods_follow_the_cores_within_the_maximum() -> None:
 
 def test_a_capacity_above_the_hosts_is_refused() -> None:
     with pytest.raises(InvalidInput) as caught:
-        from_text("", capacity="cpu=5,memory=9Gi").node_capacity(HOST)
+        from_text("", capacity="cpu=5,memory=9Gi,pids=40000").node_capacity(HOST)
     assert [str(finding) for finding in caught.value.findings] == [
         "flag --capacity: nodeguard.capacity[cpu]: 5 is more than the host has (4000m)",
         "flag --capacity: nodeguard.capacity[memory]: 9Gi is more than the host has (8589934592)",
+        "flag --capacity: nodeguard.capacity[pids]: 40k is more than the host has (32768)",
     ]
 
 
@@ -335,10 +339,10 @@ def test_eviction_settings_come_together() -> None:
 @pytest.mark.parametrize(
     ("text", "flags", "hard"),
     [
-        pytest.param("mergeDefaultEvictionSettings: false\n", {}, 6, id="DEF-2 nothing named: the defaults"),
+        pytest.param("mergeDefaultEvictionSettings: false\n", {}, 7, id="DEF-2 nothing named: the defaults"),
         pytest.param("mergeDefaultEvictionSettings: false\nevictionHard: {}\n", {}, 0, id="DEF-2 an empty map"),
-        pytest.param("evictionHard: {}\n", {}, 6, id="merged: an empty map changes nothing"),
-        pytest.param("evictionHard: {memory.available: 0%}\n", {}, 4, id="DEF-3 a switched off key stays off"),
+        pytest.param("evictionHard: {}\n", {}, 7, id="merged: an empty map changes nothing"),
+        pytest.param("evictionHard: {memory.available: 0%}\n", {}, 5, id="DEF-3 a switched off key stays off"),
         pytest.param(
             "mergeDefaultEvictionSettings: false\n", {"eviction_hard": ""}, 0, id="FLG-2 an empty flag is an empty map"
         ),
@@ -390,3 +394,120 @@ def test_the_soft_flag_of_the_articles_names_what_lacks_a_grace_period() -> None
 
 
 QUANTITIES = "allowed are a number with a suffix of n u m k M G T P E Ki Mi Gi Ti Pi Ei, or an exponent such as 1e3"
+
+
+def test_the_mode_of_eviction_is_one_word_or_a_word_for_each_signal() -> None:
+    assert set(build([]).eviction_mode.items()) == {(signal, "enforce") for signal in SIGNALS}
+    config = from_text("nodeguard: {evictionMode: {memory.available: off, pid.available: observe}}")
+    assert (config.eviction_mode["memory.available"], config.eviction_mode["pid.available"]) == ("off", "observe")
+    assert config.eviction_mode["nodefs.available"] == "enforce"
+    assert config.origins["nodeguard.evictionMode[pid.available]"] == "file config.yaml:1"
+    assert config.origins["nodeguard.evictionMode[nodefs.available]"] == "default"
+    config = from_text("nodeguard: {evictionMode: off}", eviction_mode="pid.available=enforce")
+    assert (config.eviction_mode["pid.available"], config.eviction_mode["memory.available"]) == ("enforce", "off")
+    config = from_text("nodeguard: {evictionMode: off}", eviction_mode="pid.available=off,observe")
+    assert (config.eviction_mode["pid.available"], config.eviction_mode["memory.available"]) == ("off", "observe")
+
+
+def test_settings_of_disks() -> None:
+    config = from_text(
+        "imageGCHighThresholdPercent: 50\nimageGCLowThresholdPercent: 0\nimageMinimumGCAge: 0s\n"
+        "imageMaximumGCAge: 3h\nvolumeStatsAggPeriod: -1s\n"
+        "nodeguard: {nodefs: /mnt/node, minimumContainerTTLDuration: 5s}\n",
+        imagefs="/mnt/images",
+        low_diskspace_threshold_mb="256",
+        maximum_dead_containers="-1",
+        maximum_dead_containers_per_container="0",
+    )
+    assert (config.nodefs, config.imagefs) == (Path("/mnt/node"), Path("/mnt/images"))
+    assert config.low_diskspace_threshold_mb == 256
+    assert (config.image_gc_high_threshold_percent, config.image_gc_low_threshold_percent) == (50, 0)
+    assert (config.image_minimum_gc_age_ns, config.image_maximum_gc_age_ns) == (120 * 10**9, 3 * 3600 * 10**9)
+    assert (config.minimum_container_ttl_ns, config.volume_stats_agg_period_ns) == (5 * 10**9, -(10**9))
+    assert (config.maximum_dead_containers_per_container, config.maximum_dead_containers) == (0, -1)
+    assert config.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        pytest.param(
+            "nodeguard: {evictionMode: maybe}",
+            "nodeguard.evictionMode: 'maybe' is not allowed; allowed are enforce, observe, off",
+            id="no mode",
+        ),
+        pytest.param("nodeguard: {evictionMode: [off]}", "nodeguard.evictionMode: an object is needed", id="modes"),
+        pytest.param(
+            "nodeguard: {evictionMode: {pid.available: yes please}}",
+            "nodeguard.evictionMode[pid.available]: 'yes please' is not allowed; allowed are enforce, observe, off",
+            id="no mode of one signal",
+        ),
+        pytest.param(
+            "nodeguard: {evictionMode: {pids: off}}", "nodeguard.evictionMode[pids]: unknown name", id="no such signal"
+        ),
+        pytest.param("nodeguard: {nodefs: disk}", "nodeguard.nodefs: 'disk' is not the absolute path", id="nodefs"),
+        pytest.param("nodeguard: {imagefs: /a/../b}", "nodeguard.imagefs: '/a/../b' is not", id="imagefs"),
+        pytest.param(
+            "nodeguard: {lowDiskspaceThresholdMB: -1}",
+            "nodeguard.lowDiskspaceThresholdMB: -1 is out of range; allowed are 0 to",
+            id="N-44 negative low disk space",
+        ),
+        pytest.param(
+            "imageGCHighThresholdPercent: 101",
+            "imageGCHighThresholdPercent: 101 is out of range; allowed are 0 to 100",
+            id="VLD-1 over 100 %",
+        ),
+        pytest.param(
+            "imageGCLowThresholdPercent: -1", "imageGCLowThresholdPercent: -1 is out of range", id="VLD-1 below 0 %"
+        ),
+        pytest.param(
+            "imageGCHighThresholdPercent: 80",
+            "imageGCHighThresholdPercent: imageGCLowThresholdPercent (80) must be below imageGCHigh",
+            id="VLD-1 low is not below high",
+        ),
+        pytest.param("imageMinimumGCAge: -1s", "imageMinimumGCAge: '-1s' is negative", id="VLD-2 negative age"),
+        pytest.param(
+            "imageMaximumGCAge: 2m",
+            "imageMaximumGCAge: imageMaximumGCAge (2m) must be above imageMinimumGCAge (2m)",
+            id="VLD-2 maximum is not above minimum",
+        ),
+        pytest.param("volumeStatsAggPeriod: 5", "volumeStatsAggPeriod: ", id="volume statistics"),
+        pytest.param(
+            "nodeguard: {minimumContainerTTLDuration: -1s}",
+            "nodeguard.minimumContainerTTLDuration: '-1s' is negative",
+            id="CTR-1 negative age",
+        ),
+        pytest.param(
+            "nodeguard: {maximumDeadContainers: one}",
+            "nodeguard.maximumDeadContainers: 'one' is not a whole number",
+            id="dead containers",
+        ),
+        pytest.param(
+            "nodeguard: {capacity: {pids: 1.5}}", "nodeguard.capacity[pids]: 1.5 is not a whole number", id="pids"
+        ),
+    ],
+)
+def test_wrong_settings_of_disks_and_modes(text: str, fault: str) -> None:
+    (found,) = faults(text)
+    assert found.startswith(f"config.yaml:1: {fault}")
+
+
+def test_contradicting_flags_and_modes_given_twice() -> None:
+    assert faults(
+        "imageGCLowThresholdPercent: 60", image_gc_high_threshold="50", eviction_mode="off,memory.available=x"
+    ) == [
+        "flag --eviction-mode: nodeguard.evictionMode[memory.available]: 'x' is not allowed; allowed are "
+        "enforce, observe, off",
+        "flag --image-gc-high-threshold: imageGCHighThresholdPercent: imageGCLowThresholdPercent (60) must be below "
+        "imageGCHighThresholdPercent (50)",
+    ]
+
+
+def test_a_known_field_says_why_it_has_no_effect() -> None:
+    config = from_text("kernelMemcgNotification: true\nfailCgroupV1: true\n")
+    assert [str(warning) for warning in config.warnings] == [
+        "config.yaml:1: kernelMemcgNotification: accepted, has no effect: nodeguard always has the kernel tell it when "
+        "memory crosses a threshold",
+        "config.yaml:2: failCgroupV1: accepted, has no effect: nodeguard runs on cgroup v1, hybrid and v2 alike",
+    ]
+    assert not set(WITHOUT_EFFECT) & {setting.name for setting in SETTINGS}

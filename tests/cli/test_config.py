@@ -45,7 +45,7 @@ def test_effective_as_json_and_yaml_say_the_same() -> None:
     }
     assert [threshold["signal"] for threshold in as_json["thresholds"]] == [
         *("allocatableMemory.available", "imagefs.available", "imagefs.inodesFree"),
-        *("memory.available", "nodefs.available", "nodefs.inodesFree"),
+        *("memory.available", "nodefs.available", "nodefs.inodesFree", "pid.available"),
     ]
     assert as_json["thresholds"][3]["value"] == {"quantity": "100Mi"}
 

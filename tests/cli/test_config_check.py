@@ -82,6 +82,7 @@ def test_defaults_and_the_copy_for_the_pods_cgroup(capsys: pytest.CaptureFixture
         "memory.available": {"quantity": "1Gi"},
         "nodefs.available": {"percentage": 0.1},
         "nodefs.inodesFree": {"percentage": 0.05},
+        "pid.available": {"percentage": 0.05},
     }
     _, answer, _ = check(capsys, "--no-defaults", "--eviction-hard", "memory.available<1Gi")
     assert [threshold["signal"] for threshold in answer["thresholds"]] == [
