@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any, assert_never
 
 from nodeguard.agent.container import ContainerWorker
 from nodeguard.agent.host import Host
 from nodeguard.agent.loop import Timer
 from nodeguard.agent.sandbox import Sandbox
+from nodeguard.errors import CgroupGone, NodeguardError
+from nodeguard.kernel.cgroup.memory import MemorySample
+from nodeguard.kernel.cgroup.process import count_processes
 from nodeguard.model.instant import rfc3339
 from nodeguard.model.pod import Pod, QOSClass
 from nodeguard.model.status import PodView, SandboxStage, StopRequest, Termination
@@ -85,16 +90,55 @@ class PodWorker:
         """How each container that has ended ended the last time, in the order of the spec."""
         return [(name, worker.view.ended) for name, worker in self._containers.items() if worker.view.ended]
 
-    def stop(self, grace_seconds: float, reason: str = "", message: str = "") -> None:
+    def stop(self, grace_seconds: float, reason: str = "", message: str = "", disruption: str = "") -> None:
         """Ask the pod to end; a second request can only shorten the grace."""
-        request = StopRequest(at=self.host.clock.now(), grace_seconds=grace_seconds, reason=reason, message=message)
+        request = StopRequest(
+            at=self.host.clock.now(), grace_seconds=grace_seconds, reason=reason, message=message, disruption=disruption
+        )
         before = self._stop
         if before is not None:
             ends_at = min(before.at + before.grace_seconds, request.at + request.grace_seconds)
             grace = 0.0 if grace_seconds <= 0 else max(0.0, ends_at - before.at)
-            request = StopRequest(at=before.at, grace_seconds=grace, reason=before.reason, message=before.message)
+            request = replace(before, grace_seconds=grace)
         self._stop = request
         self.reconcile()
+
+    def strike(self) -> None:
+        """SIGKILL all that runs in the pod now; ``stop`` has to follow, which sees to what is left."""
+        if self._sandbox.killer is not None:
+            with suppress(CgroupGone):
+                self._sandbox.killer.strike()
+
+    def memory(self) -> MemorySample | None:
+        """What is charged to the pod; nothing while it has no cgroup, None if the kernel does not tell."""
+        meter = self._sandbox.meter
+        if meter is None:
+            return MemorySample(0, 0)
+        try:
+            return meter.read()
+        except CgroupGone:
+            return MemorySample(0, 0)
+        except (OSError, ValueError) as e:
+            log.warning("memory not readable pod=%s error=%s", self.pod.meta.key, e)
+            return None
+
+    def process_count(self) -> int | None:
+        """How many processes the pod has, threads aside; None if the kernel does not tell."""
+        try:
+            return count_processes(self.host.driver, self._sandbox.cgroup)
+        except (OSError, NodeguardError) as e:
+            log.warning("processes not countable pod=%s error=%s", self.pod.meta.key, e)
+            return None
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """What the pod's containers share."""
+        return self._sandbox
+
+    @property
+    def stop_request(self) -> StopRequest | None:
+        """Why and how the pod is to end, if it is."""
+        return self._stop
 
     def reconcile(self) -> None:
         """Compare what is wanted with what is seen, and act; called whenever something has changed."""
@@ -162,6 +206,7 @@ class PodWorker:
         if error is not None:
             log.error("pod not removed completely pod=%s error=%s", self.pod.meta.key, error)
             self.host.events.warning(self.pod.meta, "FailedKillPod", f"not removed completely: {error}")
+        self._sandbox.close()
         self._stage = SandboxStage.GONE
         self._gone(self)
 

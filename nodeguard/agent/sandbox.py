@@ -14,6 +14,8 @@ from nodeguard.agent import pause
 from nodeguard.agent.host import Host
 from nodeguard.agent.record import Record
 from nodeguard.kernel import mount, namespace
+from nodeguard.kernel.cgroup.driver import Killer
+from nodeguard.kernel.cgroup.memory import MemoryMeter
 from nodeguard.model.pod import EmptyDir, Pod, QOSClass
 from nodeguard.policy import effective, limits
 from nodeguard.policy.control import control_files
@@ -40,6 +42,8 @@ class Sandbox:
         self.cgroup = host.tree.pod(qos, meta.uid)
         self.hostname = os.uname().nodename if pod.host_network else (pod.hostname or meta.name)[:HOSTNAME_BYTES]
         self.volumes: Mapping[str, Path] = {}
+        self.killer: Killer | None = None
+        self.meter: MemoryMeter | None = None
         self.facts = NodeFacts(node_name=host.settings.node_name, allocatable=host.allocatable)
 
     @property
@@ -76,6 +80,8 @@ class Sandbox:
         self._record().write(self.state_dir)  # /run may be empty after a restart of the host, this is not
         self.log_dir.mkdir(parents=True, mode=0o755)
         self._make_cgroup()
+        self.meter = MemoryMeter(host.driver, self.cgroup)
+        self.killer = host.driver.killer(self.cgroup)
         self._pin_namespaces()
         if self._shares_pids:
             pause.start(host, uid=self.uid, pod_run_dir=self.run_dir, pod_cgroup=self.cgroup)
@@ -108,6 +114,14 @@ class Sandbox:
         remove_tree(self.log_dir)
         remove_tree(self.state_dir)
         remove_tree(self.run_dir)
+
+    def close(self) -> None:
+        """Give descriptors back; by the loop's thread, which uses them."""
+        if self.meter is not None:
+            self.meter.close()
+        if self.killer is not None:
+            self.killer.close()
+        self.meter = self.killer = None
 
     @property
     def _shares_pids(self) -> bool:

@@ -57,7 +57,8 @@ class Terminal:
         if self._events == "json":
             self.note(json.dumps(_event_json(event)) + "\n")
         elif self._events == "text":
-            where = f"pod/{event.pod.split('/', 1)[1]}" + (f"/{event.container}" if event.container else "")
+            where = f"pod/{event.pod.split('/', 1)[1]}" if event.pod else f"node/{event.node}"
+            where += f"/{event.container}" if event.container else ""
             self.note(f"{event.type:<7} {event.reason:<16} {where}: {event.message}\n")
 
     def note(self, text: str) -> None:
@@ -142,4 +143,6 @@ def _event_json(event: Event) -> dict[str, Any]:
         "pod": event.pod,
         "uid": event.uid,
         "container": event.container,
+        **({"node": event.node} if event.node else {}),
+        **({"annotations": dict(event.annotations)} if event.annotations else {}),
     }

@@ -37,16 +37,36 @@ def read_capacity(proc: Path = PROC, sys: Path = SYS) -> NodeCapacity:
     memory = read_meminfo(proc)
     if "MemTotal" not in memory:
         raise HostLacks(f"{proc}/meminfo does not tell MemTotal")
-    limits = [_read_int(proc / "sys/kernel" / name) for name in ("pid_max", "threads-max")]
-    known = [limit for limit in limits if limit is not None]
+    pids = pid_limit(proc)
     return NodeCapacity(
         cpu_millicpu=1000 * len(os.sched_getaffinity(0)),
         memory_bytes=memory["MemTotal"],
         swap_bytes=memory.get("SwapTotal", 0),
-        **({"pids": min(known)} if known else {}),
+        **({} if pids is None else {"pids": pids}),
         page_size_bytes=os.sysconf("SC_PAGE_SIZE"),
         hugepages_bytes=read_hugepages(sys),
     )
+
+
+def pid_limit(proc: Path = PROC) -> int | None:
+    """How many tasks there can be; None when neither limit can be read.
+
+    Source: kubernetes, pkg/kubelet/stats/pidlimit/pidlimit_linux.go.
+    """
+    limits = [_read_int(proc / "sys/kernel" / name) for name in ("pid_max", "threads-max")]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def parse_tasks(loadavg: bytes) -> int:
+    """How many tasks there are, threads included, from the text of /proc/loadavg.
+
+    Raises:
+        ValueError: it does not tell.
+    """
+    _, separator, count = loadavg.split(b" ")[3].partition(b"/") if loadavg.count(b" ") >= 3 else (b"", b"", b"")
+    if not separator:
+        raise ValueError(f"/proc/loadavg reads {loadavg!r}")
+    return int(count)
 
 
 def read_meminfo(proc: Path = PROC) -> dict[str, int]:

@@ -48,13 +48,17 @@ class Condition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something a user should hear of; ``type`` is ``Normal`` or ``Warning``, ``at`` is UNIX seconds."""
+    """Something a user should hear of, about a pod or about the node; ``type`` is ``Normal`` or ``Warning``.
+
+    ``at`` is UNIX seconds, ``pod`` is ``namespace/name``, empty when it is about ``node``.
+    """
 
     at: float
     type: str
     reason: str
     message: str
-    pod: str
-    """namespace/name"""
+    pod: str = ""
     uid: str = ""
     container: str | None = None
+    node: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict)

@@ -102,12 +102,14 @@ class StopRequest:
     """Why and how a pod is to end. ``grace_seconds`` 0 means: SIGKILL at once.
 
     ``reason`` is the pod's ``status.reason`` (``DeadlineExceeded``, ``Evicted`` …), empty for an ordinary deletion.
+    ``disruption`` is the reason of its condition DisruptionTarget, empty when it has none.
     """
 
     at: float
     grace_seconds: float
     reason: str = ""
     message: str = ""
+    disruption: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

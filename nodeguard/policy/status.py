@@ -169,7 +169,14 @@ def _conditions(pod: Pod, view: PodView, now_phase: Phase) -> list[Condition]:
         message = f"containers with incomplete status: [{' '.join(pending_inits)}]"
         initialized = Condition(type="Initialized", status="False", reason="ContainersNotInitialized", message=message)
     sandbox = "True" if view.sandbox is SandboxStage.READY else "False"
+    stop = view.stop
+    disruption = (
+        [Condition(type="DisruptionTarget", status="True", reason=stop.disruption, message=stop.message)]
+        if stop is not None and stop.disruption
+        else []
+    )
     return [
+        *disruption,
         Condition(type="PodReadyToStartContainers", status=sandbox),
         initialized,
         Condition(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Literal, Protocol
 
@@ -11,6 +12,23 @@ Mode = Literal["v1", "hybrid", "v2"]
 
 UNIFIED = "unified"
 """The name to read a core file of the v2 tree by (``cgroup.events``, ``memory.pressure``), on hybrid hosts too."""
+
+
+class Killer(Protocol):
+    """The means to kill one group, ready beforehand: it needs no memory and no descriptor at the moment of use.
+
+    It holds that very group, not a later one of the same name.
+    """
+
+    def strike(self) -> None:
+        """SIGKILL everything in the subtree, once; what is frozen dies too.
+
+        Raises:
+            CgroupGone: the group is gone.
+        """
+
+    def close(self) -> None:
+        """Give it back."""
 
 
 class Driver(Protocol):
@@ -67,6 +85,14 @@ class Driver(Protocol):
             CgroupGone: the group is gone.
         """
 
+    def open(self, path: str, controller: str, file: str, flags: int = os.O_RDONLY) -> int:
+        """A descriptor of one file, for those who read it again and again; the caller closes it.
+
+        Raises:
+            HostLacks: there is no such controller or file.
+            CgroupGone: the group is gone.
+        """
+
     def attach(self, path: str, pid: int) -> None:
         """Move a process into the group in every hierarchy.
 
@@ -86,6 +112,13 @@ class Driver(Protocol):
 
         Raises:
             TimedOut: processes remain after several rounds, such as those in uninterruptible sleep.
+        """
+
+    def killer(self, path: str) -> Killer:
+        """What kills the group later on.
+
+        Raises:
+            CgroupGone: the group is gone.
         """
 
     def remove(self, path: str) -> None:

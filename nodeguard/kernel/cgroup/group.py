@@ -138,6 +138,66 @@ def file_error(directory: str, controller: str, file: str, error: OSError) -> No
     return OSError(error.errno, error.strerror, os.path.join(directory, file))
 
 
+def open_file(directory: str, controller: str, file: str, flags: int) -> int:
+    """A descriptor of a control file.
+
+    Raises:
+        HostLacks: the group has no such file.
+        CgroupGone: the group is gone.
+    """
+    try:
+        return os.open(os.path.join(directory, file), flags | os.O_CLOEXEC)
+    except OSError as e:
+        raise file_error(directory, controller, file, e) from e
+
+
+class KillFile:
+    """See `nodeguard.kernel.cgroup.driver.Killer`: ``cgroup.kill`` (Linux 5.14), kept open."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def strike(self) -> None:
+        """See Killer."""
+        try:
+            os.write(self._fd, b"1")
+        except OSError as e:
+            if e.errno in GONE:
+                raise CgroupGone("cgroup.kill") from e
+            raise
+
+    def close(self) -> None:
+        """See Killer."""
+        os.close(self._fd)
+
+
+class KillOneByOne:
+    """See `nodeguard.kernel.cgroup.driver.Killer`: for kernels without ``cgroup.kill``.
+
+    ``strike(path, pids)`` kills, ``pids(path)`` lists, ``inode(path)`` tells whether it is still the same group.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        inode: Callable[[str], int],
+        pids: Callable[[str], set[int]],
+        strike: Callable[[str, set[int]], None],
+    ) -> None:
+        self._path, self._inode, self._pids, self._strike = path, inode, pids, strike
+        self._is = inode(path)
+
+    def strike(self) -> None:
+        """See Killer."""
+        if self._inode(self._path) != self._is:
+            raise CgroupGone(self._path)
+        self._strike(self._path, self._pids(self._path))
+
+    def close(self) -> None:
+        """See Killer."""
+
+
 def kill_until_empty(path: str, remaining: Callable[[], set[int]], strike: Callable[[int, set[int]], None]) -> None:
     """Call ``strike(round, pids)`` until ``remaining()`` is empty.
 

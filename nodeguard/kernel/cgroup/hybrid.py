@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Literal
 
 from nodeguard.kernel.cgroup import group
-from nodeguard.kernel.cgroup.driver import UNIFIED, Mode
+from nodeguard.kernel.cgroup.driver import UNIFIED, Killer, Mode
 from nodeguard.kernel.cgroup.v1 import V1
 from nodeguard.kernel.cgroup.v2 import V2
 from nodeguard.model.node import ControlFile
@@ -49,6 +50,11 @@ class Hybrid:
             return self._v2.read(path, controller, file)
         return self._v1.read(path, controller, file)
 
+    def open(self, path: str, controller: str, file: str, flags: int = os.O_RDONLY) -> int:
+        """See Driver."""
+        half = self._v2 if controller == UNIFIED else self._v1
+        return half.open(path, controller, file, flags)
+
     def attach(self, path: str, pid: int) -> None:
         """See Driver."""
         self._v1.attach(path, pid)
@@ -69,6 +75,10 @@ class Hybrid:
         itself. What was paused in v1 is thawed: it dies then.
         """
         group.kill_until_empty(path, lambda: self.processes(path), lambda number, _: self._strike(path, number))
+
+    def killer(self, path: str) -> Killer:
+        """See Driver. Whatever nodeguard starts is in the v2 tree too, before its first own instruction."""
+        return self._v2.killer(path)
 
     def remove(self, path: str) -> None:
         """See Driver."""

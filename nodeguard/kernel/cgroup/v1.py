@@ -18,7 +18,7 @@ from cgroupspy.nodes import Node
 from nodeguard.errors import CgroupGone, ControlMismatch, HostLacks
 from nodeguard.kernel import process
 from nodeguard.kernel.cgroup import group, mark, value
-from nodeguard.kernel.cgroup.driver import Mode
+from nodeguard.kernel.cgroup.driver import Killer, Mode
 from nodeguard.kernel.cgroup.hierarchy import Hierarchy
 from nodeguard.model.node import ControlFile
 
@@ -110,6 +110,10 @@ class V1:
         except OSError as e:
             raise group.file_error(directory, controller, file, e) from e
 
+    def open(self, path: str, controller: str, file: str, flags: int = os.O_RDONLY) -> int:
+        """See Driver."""
+        return group.open_file(self._directory(path, controller), controller, file, flags)
+
     def attach(self, path: str, pid: int) -> None:
         """See Driver."""
         for directory in self._directories(path):
@@ -133,6 +137,10 @@ class V1:
     def kill(self, path: str) -> None:
         """See Driver."""
         group.kill_until_empty(path, lambda: self.processes(path), lambda _, pids: self.strike(path, pids))
+
+    def killer(self, path: str) -> Killer:
+        """See Driver."""
+        return group.KillOneByOne(path, inode=self.inode, pids=self.processes, strike=self.strike)
 
     def strike(self, path: str, pids: set[int]) -> None:
         """SIGKILL these processes of the subtree, once; frozen meanwhile, so that they cannot fork away.

@@ -14,7 +14,7 @@ from typing import Literal
 from nodeguard.errors import CgroupGone, Conflict, ControlMismatch, HostLacks
 from nodeguard.kernel import process, systemd
 from nodeguard.kernel.cgroup import group, mark, value
-from nodeguard.kernel.cgroup.driver import UNIFIED, Mode
+from nodeguard.kernel.cgroup.driver import UNIFIED, Killer, Mode
 from nodeguard.kernel.cgroup.hierarchy import Hierarchy
 from nodeguard.model.node import ControlFile
 
@@ -88,6 +88,10 @@ class V2:
         """See Driver."""
         return self._read(self._directory(path), controller, file)
 
+    def open(self, path: str, controller: str, file: str, flags: int = os.O_RDONLY) -> int:
+        """See Driver."""
+        return group.open_file(self._directory(path), controller, file, flags)
+
     def attach(self, path: str, pid: int) -> None:
         """See Driver."""
         directory = self._directory(path)
@@ -106,6 +110,13 @@ class V2:
     def kill(self, path: str) -> None:
         """See Driver."""
         group.kill_until_empty(path, lambda: self.processes(path), lambda _, pids: self.strike(path, pids))
+
+    def killer(self, path: str) -> Killer:
+        """See Driver."""
+        try:
+            return group.KillFile(self.open(path, UNIFIED, "cgroup.kill", os.O_WRONLY))
+        except HostLacks:
+            return group.KillOneByOne(path, inode=self.inode, pids=self.processes, strike=self.strike)
 
     def strike(self, path: str, pids: set[int]) -> None:
         """SIGKILL everything in the subtree, once: by cgroup.kill (Linux 5.14), else frozen and one by one."""
