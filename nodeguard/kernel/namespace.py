@@ -8,7 +8,7 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -97,6 +97,31 @@ def in_namespace(file: Path, flag: int, work: Callable[[], T]) -> T:
         finally:
             os.close(fd)
         return work()
+
+    return _in_thread(inside)
+
+
+def in_each_namespace(files: Iterable[Path], flag: int, work: Callable[[], T]) -> dict[Path, T]:
+    """What ``work()`` returns inside each pinned namespace; those that are gone by now are not in the answer.
+
+    One thread goes through them all: that it ends costs a hundred times what entering a namespace does.
+    """
+
+    def inside() -> dict[Path, T]:
+        found = {}
+        for file in files:
+            try:
+                fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                continue
+            try:
+                _check(_libc().setns(fd, ctypes.c_int(flag)), f"cannot enter {file}")
+            except OSError:  # no namespace yet, or no more: the file alone
+                continue
+            finally:
+                os.close(fd)
+            found[file] = work()
+        return found
 
     return _in_thread(inside)
 

@@ -28,6 +28,15 @@ class Pressure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CpuSample:
+    """A CPU counter and when it was read, on the monotonic clock; ``of`` tells its owner from a later one."""
+
+    of: object
+    at_ns: int
+    usage_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryParts:
     """What a group's memory is made of; ``file`` includes ``shmem``, and both lists of file pages leave it out."""
 
@@ -44,14 +53,11 @@ class MemoryParts:
 class GroupStat:
     """One look at a group and all below it.
 
-    ``at`` is UNIX seconds; ``cpu_at_ns`` is the monotonic clock when the CPU counter was read. A limit of None with
-    ``memory_usage_bytes`` known is no limit.
+    ``at`` is UNIX seconds. A limit of None is no limit, or not known.
     """
 
     at: float
-    inode: int | None = None
-    cpu_at_ns: int = 0
-    cpu_usage_ns: int | None = None
+    cpu: CpuSample | None = None
     cpu_periods: int | None = None
     cpu_throttled_periods: int | None = None
     cpu_throttled_ns: int | None = None

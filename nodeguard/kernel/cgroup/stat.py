@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 
 from nodeguard.errors import CgroupGone, HostLacks
 from nodeguard.kernel.cgroup.driver import UNIFIED
-from nodeguard.model.groupstat import GroupStat, MemoryParts, Pressure, Stall
+from nodeguard.model.groupstat import CpuSample, GroupStat, MemoryParts, Pressure, Stall
 
 TOP = "/"
 """The group of the whole machine."""
@@ -85,6 +85,17 @@ def read_stat(reader: Reader, path: str) -> GroupStat:
     return _read_v2(reader, path) if reader.version == 2 else _read_v1(reader, path)
 
 
+def read_cpu(reader: Reader, path: str) -> CpuSample | None:
+    """The group's CPU counter alone.
+
+    Raises:
+        CgroupGone: the group is gone.
+    """
+    if reader.version == 1:
+        return _cpu_sample(reader, path, _count(reader, path, "cpuacct", "cpuacct.usage"))
+    return _cpu_sample(reader, path, _nanoseconds(_keyed(reader, path, "cpu", "cpu.stat").get("usage_usec")))
+
+
 def count_processes(reader: Reader, path: str) -> int | None:
     """The lines of the group's own ``cgroup.procs``; None when it cannot be read.
 
@@ -96,17 +107,14 @@ def count_processes(reader: Reader, path: str) -> int | None:
 
 
 def _read_v1(reader: Reader, path: str) -> GroupStat:
-    usage = _count(reader, path, "cpuacct", "cpuacct.usage")
-    cpu_at_ns = time.monotonic_ns()
+    cpu = read_cpu(reader, path)
     throttling = _keyed(reader, path, "cpu", "cpu.stat")
     memory = _keyed(reader, path, "memory", "memory.stat")
     limit = _limit(reader, path, "memory", "memory.limit_in_bytes")
     both = _limit(reader, path, "memory", "memory.memsw.limit_in_bytes")
     return GroupStat(
         at=time.time(),
-        inode=reader.inode(path),
-        cpu_at_ns=cpu_at_ns,
-        cpu_usage_ns=usage,
+        cpu=cpu,
         cpu_periods=throttling.get("nr_periods"),
         cpu_throttled_periods=throttling.get("nr_throttled"),
         cpu_throttled_ns=throttling.get("throttled_time"),
@@ -131,20 +139,18 @@ def _read_v1(reader: Reader, path: str) -> GroupStat:
 
 
 def _read_v2(reader: Reader, path: str) -> GroupStat:
-    cpu = _keyed(reader, path, "cpu", "cpu.stat")
-    cpu_at_ns = time.monotonic_ns()
+    throttling = _keyed(reader, path, "cpu", "cpu.stat")
+    cpu = _cpu_sample(reader, path, _nanoseconds(throttling.get("usage_usec")))
     memory = _keyed(reader, path, "memory", "memory.stat")
     usage = _count(reader, path, "memory", "memory.current")
     if usage is None and path == TOP and "anon" in memory and "file" in memory:
         usage = memory["anon"] + memory["file"]
     return GroupStat(
         at=time.time(),
-        inode=reader.inode(path),
-        cpu_at_ns=cpu_at_ns,
-        cpu_usage_ns=_nanoseconds(cpu.get("usage_usec")),
-        cpu_periods=cpu.get("nr_periods"),
-        cpu_throttled_periods=cpu.get("nr_throttled"),
-        cpu_throttled_ns=_nanoseconds(cpu.get("throttled_usec")),
+        cpu=cpu,
+        cpu_periods=throttling.get("nr_periods"),
+        cpu_throttled_periods=throttling.get("nr_throttled"),
+        cpu_throttled_ns=_nanoseconds(throttling.get("throttled_usec")),
         memory_usage_bytes=usage,
         memory_limit_bytes=_limit(reader, path, "memory", "memory.max"),
         memory=MemoryParts(
@@ -163,6 +169,12 @@ def _read_v2(reader: Reader, path: str) -> GroupStat:
         oom_kills=_keyed(reader, path, "memory", "memory.events").get("oom_kill"),
         pressure=_pressure(reader, path),
     )
+
+
+def _cpu_sample(reader: Reader, path: str, usage_ns: int | None) -> CpuSample | None:
+    if usage_ns is None:
+        return None
+    return CpuSample(at_ns=time.monotonic_ns(), of=reader.inode(path), usage_ns=usage_ns)
 
 
 def _text(reader: Reader, path: str, controller: str, file: str) -> str | None:
@@ -188,12 +200,12 @@ def _keyed(reader: Reader, path: str, controller: str, file: str) -> Mapping[str
 
 
 def _pressure(reader: Reader, path: str) -> dict[str, Pressure]:
-    """From the v2 side; on hybrid hosts a group is there only while it has a process of its own pod there."""
+    """From the v2 side, on hybrid hosts too."""
     found = {}
     for resource in _RESOURCES:
         try:
             text = _text(reader, path, UNIFIED, f"{resource}.pressure")
-        except CgroupGone:  # of the v1 group alone: what matters is there
+        except CgroupGone:  # on hybrid hosts the v1 side may be there alone
             return {}
         pressure = None if text is None else parse_pressure(text)
         if pressure is not None:
