@@ -6,15 +6,30 @@ Source: Linux, net/core/net-procfs.c.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from nodeguard.kernel.namespace import CLONE_NEWNET, in_each_namespace
-from nodeguard.model.summary import InterfaceStats
 
 _COLUMNS = 16
 
 
-def parse_links(text: str) -> tuple[InterfaceStats, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkCounters:
+    """One interface, since it was made."""
+
+    name: str
+    rx_bytes: int
+    rx_packets: int
+    rx_errors: int
+    rx_dropped: int
+    tx_bytes: int
+    tx_packets: int
+    tx_errors: int
+    tx_dropped: int
+
+
+def parse_links(text: str) -> tuple[LinkCounters, ...]:
     """Every interface of a /proc/net/dev, in its order; lines that make no sense are left out."""
     found = []
     for line in text.splitlines():
@@ -24,12 +39,16 @@ def parse_links(text: str) -> tuple[InterfaceStats, ...]:
             numbers = [int(word) for word in words]
             received, sent = numbers[:8], numbers[8:]
             found.append(
-                InterfaceStats(
+                LinkCounters(
                     name=name.strip(),
                     rx_bytes=received[0],
+                    rx_packets=received[1],
                     rx_errors=received[2],
+                    rx_dropped=received[3],
                     tx_bytes=sent[0],
+                    tx_packets=sent[1],
                     tx_errors=sent[2],
+                    tx_dropped=sent[3],
                 )
             )
     return tuple(found)
@@ -45,7 +64,7 @@ def parse_default_link(text: str) -> str | None:
     return min(routes)[1] if routes else None
 
 
-def read_links(proc: Path = Path("/proc/thread-self")) -> tuple[InterfaceStats, ...]:
+def read_links(proc: Path = Path("/proc/thread-self")) -> tuple[LinkCounters, ...]:
     """The interfaces of the namespace the calling thread is in; none when the kernel does not tell."""
     try:
         return parse_links((proc / "net/dev").read_text())
@@ -61,7 +80,7 @@ def read_default_link(proc: Path = Path("/proc/thread-self")) -> str | None:
         return None
 
 
-def read_pinned_links(namespaces: Iterable[Path]) -> dict[Path, tuple[InterfaceStats, ...]]:
+def read_pinned_links(namespaces: Iterable[Path]) -> dict[Path, tuple[LinkCounters, ...]]:
     """The interfaces of each pinned namespace; those that are gone are not in the answer."""
     return in_each_namespace(namespaces, CLONE_NEWNET, read_links)
 

@@ -14,6 +14,9 @@ from nodeguard.errors import HostLacks, NotFound, RuntimeFailed
 
 SIGNAL_EXIT_BASE = 128
 
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+"""The unit of times in /proc/PID/stat."""
+
 _RESET_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
 """Python ignores the first two, which a child would inherit."""
 

@@ -5,14 +5,13 @@ Source: Linux, man 5 proc_pid_stat, Documentation/filesystems/proc.rst (smaps_ro
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodeguard.kernel.process import ProcessId
+from nodeguard.kernel.process import TICKS_PER_SECOND, ProcessId
 
-_TICK_NS = 10**9 // os.sysconf("SC_CLK_TCK")
+_TICK_NS = 10**9 // TICKS_PER_SECOND
 _KIB_LINE = re.compile(r"^([A-Za-z_]+): +([0-9]{1,19}) kB$", re.MULTILINE | re.ASCII)
 
 
