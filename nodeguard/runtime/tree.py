@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodeguard.errors import Conflict
+from nodeguard.kernel.filesystem import mount_id
 from nodeguard.kernel.mount import mounts_below, unmount
 
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -57,7 +58,7 @@ def _remove_entry(parent: int, name: str) -> None:
             raise
         os.unlink(name, dir_fd=parent)
         return
-    mount_id = _mount_id(top)
+    mount = mount_id(top)
     levels = [_empty_of_files(top, name)]
     here = top
     try:
@@ -66,7 +67,7 @@ def _remove_entry(parent: int, name: str) -> None:
             if level.subdirectories:
                 child_name = level.subdirectories.pop()
                 child = os.open(child_name, _OPEN_DIRECTORY, dir_fd=here)
-                if _mount_id(child) != mount_id:
+                if mount_id(child) != mount:
                     os.close(child)
                     raise Conflict(f"a file system is mounted at {'/'.join(one.name for one in levels)}/{child_name}")
                 os.close(here)
@@ -103,12 +104,3 @@ def _empty_of_files(directory: int, name: str) -> _Level:
 def _identity(fd: int) -> tuple[int, int]:
     info = os.fstat(fd)
     return info.st_dev, info.st_ino
-
-
-def _mount_id(fd: int) -> str:
-    """The mount an open file belongs to; a bind mount of the same file system has another one than its surroundings."""
-    with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as file:
-        for line in file:
-            if line.startswith("mnt_id:"):
-                return line.split()[1]
-    raise OSError(errno.ENODATA, "no mnt_id", f"/proc/self/fdinfo/{fd}")

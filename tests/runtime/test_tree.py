@@ -75,7 +75,7 @@ def test_a_mount_that_appears_meanwhile_is_not_entered(tmp_path: Path, monkeypat
     (tmp_path / "top" / "below").mkdir(parents=True)
     (tmp_path / "top" / "below" / "kept").touch()
     ids = iter(["1", "2"])
-    monkeypatch.setattr(tree, "_mount_id", lambda fd: next(ids))
+    monkeypatch.setattr(tree, "mount_id", lambda fd: next(ids))
     with pytest.raises(Conflict, match="a file system is mounted at top/below"):
         remove_tree(tmp_path / "top")
     assert (tmp_path / "top" / "below" / "kept").exists()
