@@ -19,7 +19,7 @@ from nodeguard.model.eviction import VictimPolicy
 from nodeguard.model.finding import Finding, Severity
 from nodeguard.model.scenario import Scenario
 from nodeguard.model.wire import to_wire
-from nodeguard.policy.simulation import SimulationResult, SimulationResultList, StepResult, class_faults
+from nodeguard.policy.simulation import SimulationResult, SimulationResultList, StepResult, faults
 from nodeguard.policy.simulation import simulate as play
 
 
@@ -83,7 +83,7 @@ def read_scenarios(documents: Sequence[Document], files: Sequence[str]) -> list[
         findings += decoded.errors
         if decoded.scenario is not None:
             scenarios.append(decoded.scenario)
-            findings += (_finding(document, path, message) for path, message in class_faults(decoded.scenario))
+            findings += (_finding(document, path, message) for path, message in faults(decoded.scenario))
     if findings:
         raise InvalidInput(findings)
     if not scenarios:

@@ -20,7 +20,16 @@ from nodeguard.model.finding import Finding, Severity, in_file_order
 from nodeguard.model.placement import Budget, Taint
 from nodeguard.model.pod import Pod
 from nodeguard.model.quantity import Quantity
-from nodeguard.model.scenario import DEFAULT_TRANSITION_NS, Scenario, ScenarioConfig, ScenarioNode, Step
+from nodeguard.model.scenario import (
+    DEFAULT_TRANSITION_NS,
+    FirstMet,
+    Scenario,
+    ScenarioConfig,
+    ScenarioMemory,
+    ScenarioNode,
+    Step,
+    Stopping,
+)
 from nodeguard.model.scenariotable import SCENARIO
 from nodeguard.model.signal import Pressure, Signal
 from nodeguard.model.stats import ContainerUsage, FsUsage, MemoryUsage, PodUsage, VolumeUsage
@@ -28,6 +37,7 @@ from nodeguard.model.threshold import parse_min_reclaim, parse_value, without_gr
 
 _TABLE = {**OBJECTS, **SCENARIO}
 _SIGNALS = tuple(map(str, Signal))
+_PRESSURES = tuple(map(str, Pressure))
 _RUNNING = ("pods", "replacePods")
 _WORD = 1 << 64
 Value = TypeVar("Value")
@@ -79,6 +89,8 @@ class _Decoder:
             priority_classes=classes.priority_classes,
             budgets=tuple(map(_budget, spec.get("podDisruptionBudgets", ()))),
             pods=pods,
+            memory=self._memory(spec["memory"], (*path, "memory")) if "memory" in spec else None,
+            stopping=self._stopping(spec.get("stopping", ()), (*path, "stopping")),
             steps=self._steps(spec.get("steps", ()), (*path, "steps")),
         )
 
@@ -151,6 +163,38 @@ class _Decoder:
         except ValueError as e:
             self.report.error(path, str(e))
             return None
+
+    def _memory(self, value: Mapping[str, Any], path: Path) -> ScenarioMemory:
+        last_seen_ns: dict[Pressure, int] = {}
+        for name, given in value.get("lastSeen", {}).items():
+            place = (*path, "lastSeen", name)
+            at_ns = self._instant(given, place)
+            if name not in _PRESSURES:
+                self.report.error(place, f"unknown condition; conditions are {', '.join(_PRESSURES)}")
+            elif at_ns is not None:
+                last_seen_ns[Pressure(name)] = at_ns
+        return ScenarioMemory(
+            first_met=tuple(
+                FirstMet(
+                    threshold=item.get("threshold", ""),
+                    at_ns=self._instant(item.get("at", 0), (*path, "firstMet", position, "at")) or 0,
+                    is_due=item.get("due", False),
+                )
+                for position, item in enumerate(value.get("firstMet", ()))
+            ),
+            last_seen_ns=last_seen_ns,
+            observations=self._observations(value.get("observations", {}), (*path, "observations")),
+        )
+
+    def _stopping(self, items: Iterable[Mapping[str, Any]], path: Path) -> tuple[Stopping, ...]:
+        stopping: list[Stopping] = []
+        for position, item in enumerate(items):
+            reference = item.get("podRef", {})
+            key = f"{reference.get('namespace') or 'default'}/{reference.get('name', '')}"
+            self._check_known(key, (*path, position, "podRef"))
+            grace_seconds = item.get("gracePeriodSeconds", 0)
+            stopping.append(Stopping(key=key, uid=reference.get("uid", ""), grace_seconds=grace_seconds))
+        return tuple(stopping)
 
     def _steps(self, items: Iterable[dict[str, Any]], path: Path) -> tuple[Step, ...]:
         steps: list[Step] = []

@@ -49,6 +49,33 @@ class ScenarioNode:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FirstMet:
+    """A threshold, written as in results, that has been met since ``at_ns``; ``is_due``: for its grace period."""
+
+    threshold: str
+    at_ns: int
+    is_due: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenarioMemory:
+    """``spec.memory``: what passes before the first step have left; instants lie before it."""
+
+    first_met: tuple[FirstMet, ...] = ()
+    last_seen_ns: Mapping[Pressure, int] = field(default_factory=dict)
+    observations: Observations = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopping:
+    """A pod that is being stopped before the first step; ``uid`` is empty when only the name is known."""
+
+    key: str
+    uid: str
+    grace_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One pass and what comes with it; ``at`` is in seconds as written, names of pods are ``namespace/name``.
 
@@ -71,7 +98,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """A whole story; ``pods`` are in the order in which they started."""
+    """A whole story; ``pods`` are in the order in which they started. Without ``memory`` no pass came before."""
 
     name: str = ""
     config: ScenarioConfig = ScenarioConfig()
@@ -80,4 +107,6 @@ class Scenario:
     priority_classes: tuple[PriorityClass, ...] = ()
     budgets: tuple[Budget, ...] = ()
     pods: tuple[Pod, ...] = ()
+    memory: ScenarioMemory | None = None
+    stopping: tuple[Stopping, ...] = ()
     steps: tuple[Step, ...] = ()

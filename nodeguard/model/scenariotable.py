@@ -23,7 +23,23 @@ SCENARIO: Table = {
         "priorityClasses": h("[]any", "PriorityClasses that pods may name."),
         "podDisruptionBudgets": h("[]ScenarioBudget", "Budgets that the scheduler's preemption heeds."),
         "pods": h("[]any", "Pods that run from the start, in start order."),
+        "memory": h("ScenarioMemory", "What passes before the first step have left; none unless given."),
+        "stopping": h("[]ScenarioStopping", "Pods that are being stopped from the start."),
         "steps": h("[]ScenarioStep", "Passes of the eviction manager."),
+    },
+    "ScenarioMemory": {
+        "firstMet": h("[]ScenarioFirstMet", "Thresholds that were met in the pass before."),
+        "lastSeen": h("map[string]any", "When a threshold of a condition was met last, in seconds."),
+        "observations": h("map[string]ScenarioObservation", "What the pass before saw."),
+    },
+    "ScenarioFirstMet": {
+        "threshold": h("string!", "The threshold, as in results: memory.available<1Gi/hard."),
+        "at": h("any!", "Since when it has been met, in seconds."),
+        "due": h("bool", "Whether it had been met for its grace period."),
+    },
+    "ScenarioStopping": {
+        "podRef": h("ScenarioPodRef!", "Which pod."),
+        "gracePeriodSeconds": h("int64!", "The grace period it was given.", low=0),
     },
     "ScenarioConfig": {
         "evictionHard": h("map[string]any", "Hard thresholds; exactly these."),

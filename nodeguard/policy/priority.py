@@ -22,18 +22,18 @@ SYSTEM_CLASSES = (
 )
 """The classes every cluster has."""
 
-_CONFIG_SOURCE = "kubernetes.io/config.source"
-_CONFIG_MIRROR = "kubernetes.io/config.mirror"
+CONFIG_SOURCE = "kubernetes.io/config.source"
+CONFIG_MIRROR = "kubernetes.io/config.mirror"
 
 
 def is_critical(pod: Pod) -> bool:
     """Whether the kubelet never evicts the pod and makes room for it: static, mirror, or of system priority."""
-    return is_static(pod) or _CONFIG_MIRROR in pod.meta.annotations or (pod.priority or 0) >= CRITICAL_PRIORITY
+    return is_static(pod) or CONFIG_MIRROR in pod.meta.annotations or (pod.priority or 0) >= CRITICAL_PRIORITY
 
 
 def is_static(pod: Pod) -> bool:
     """Whether the pod comes from a file or a URL rather than from the API server."""
-    return pod.meta.annotations.get(_CONFIG_SOURCE, "api") != "api"
+    return pod.meta.annotations.get(CONFIG_SOURCE, "api") != "api"
 
 
 def is_node_critical(pod: Pod) -> bool:

@@ -28,7 +28,7 @@ from nodeguard.model.pod import Pod
 from nodeguard.model.quantity import Quantity
 from nodeguard.model.scenario import Scenario, Step
 from nodeguard.model.stats import PodUsage
-from nodeguard.model.threshold import DEFAULT_HARD
+from nodeguard.model.threshold import DEFAULT_HARD, Threshold
 from nodeguard.policy.admission import Mode, admit
 from nodeguard.policy.capacity import Reservations, allocatable_of
 from nodeguard.policy.eviction import after_reclaim, evaluate
@@ -36,7 +36,7 @@ from nodeguard.policy.eviction_facts import facts_of
 from nodeguard.policy.eviction_rank import tell
 from nodeguard.policy.pressure_admission import admit_under_pressure
 from nodeguard.policy.priority import resolve
-from nodeguard.policy.threshold import held_back, thresholds_of
+from nodeguard.policy.threshold import held_back, thresholds_of, with_containerfs
 
 _DEFAULT_PODS = Quantity.from_int(110)
 
@@ -119,7 +119,7 @@ def simulate(scenario: Scenario, policy: VictimPolicy | None = None) -> Simulati
     if policy is not None:
         config = replace(config, policy=policy)
     world = _World(scenario)
-    memory = _first_memory(scenario)
+    memory = _first_memory(scenario, config)
     steps: list[StepResult] = []
     for step in scenario.steps:
         world.apply(step)
@@ -154,7 +154,19 @@ def eviction_config(scenario: Scenario) -> EvictionConfig:
     )
 
 
-def class_faults(scenario: Scenario) -> Iterator[tuple[Path, str]]:
+def faults(scenario: Scenario) -> Iterator[tuple[Path, str]]:
+    """What is wrong with a scenario whose every field is well formed: the place, and the message."""
+    yield from _class_faults(scenario)
+    if scenario.memory is not None:
+        known = [str(threshold) for threshold in _all_thresholds(eviction_config(scenario), scenario)]
+        for position, met in enumerate(scenario.memory.first_met):
+            if met.threshold not in known:
+                there_are = f"; there are {', '.join(known)}" if known else ""
+                message = f"no threshold {met.threshold!r} in spec.config{there_are}"
+                yield ("spec", "memory", "firstMet", position, "threshold"), message
+
+
+def _class_faults(scenario: Scenario) -> Iterator[tuple[Path, str]]:
     """Pods whose priority nobody tells: where they name their class, and what is wrong with it."""
     lists: list[tuple[Path, tuple[Pod, ...]]] = [(("spec", "pods"), scenario.pods)]
     for number, step in enumerate(scenario.steps):
@@ -163,8 +175,8 @@ def class_faults(scenario: Scenario) -> Iterator[tuple[Path, str]]:
         lists += [((*place, "admitUnderPressure"), step.judged_under_pressure)]
     for path, pods in lists:
         for position, pod in enumerate(pods):
-            faults = resolve(pod, scenario.priority_classes).errors if pod.priority is None else ()
-            yield from (((*path, position, *fault.path.split(".")), fault.message) for fault in faults)
+            found = resolve(pod, scenario.priority_classes).errors if pod.priority is None else ()
+            yield from (((*path, position, *fault.path.split(".")), fault.message) for fault in found)
 
 
 class _World:
@@ -180,6 +192,10 @@ class _World:
         self._running_grace: dict[int, int] = {}
         for pod in scenario.pods:
             self.start(self.resolved(pod))
+        for stopping in scenario.stopping:
+            for number in self._numbers(stopping.key):
+                if self._pods[number].meta.uid == stopping.uid or not stopping.uid:
+                    self._running_grace[number] = stopping.grace_seconds
 
     def resolved(self, pod: Pod) -> Pod:
         """The pod with its priority; a priority in the manifest stays what it is."""
@@ -247,11 +263,28 @@ def _is_of_same_pod(one: PodUsage, other: PodUsage) -> bool:
     return one.key == other.key
 
 
-def _first_memory(scenario: Scenario) -> EvictionMemory:
-    """Conditions that the node has already count as seen at the first step."""
+def _first_memory(scenario: Scenario, config: EvictionConfig) -> EvictionMemory:
+    """Conditions that the node has already count as seen at the first step, unless the scenario remembers when."""
     conditions = scenario.node.conditions
     started_ns = scenario.steps[0].at_ns if scenario.steps else 0
-    return EvictionMemory(last_seen_ns=dict.fromkeys(conditions, started_ns), conditions=conditions)
+    memory = EvictionMemory(last_seen_ns=dict.fromkeys(conditions, started_ns), conditions=conditions)
+    if scenario.memory is None:
+        return memory
+    thresholds = {str(threshold): threshold for threshold in _all_thresholds(config, scenario)}
+    met = [(thresholds[one.threshold], one) for one in scenario.memory.first_met if one.threshold in thresholds]
+    return replace(
+        memory,
+        has_run=True,
+        first_met_ns={threshold: one.at_ns for threshold, one in met},
+        last_seen_ns={**memory.last_seen_ns, **scenario.memory.last_seen_ns},
+        due=tuple(threshold for threshold, one in met if one.is_due),
+        observations=scenario.memory.observations,
+    )
+
+
+def _all_thresholds(config: EvictionConfig, scenario: Scenario) -> tuple[Threshold, ...]:
+    """Those that can have been met: those given, and those that the layout adds."""
+    return (*config.thresholds, *with_containerfs(config.thresholds, scenario.layout))
 
 
 def _node_view(scenario: Scenario) -> NodeView:

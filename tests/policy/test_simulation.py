@@ -8,7 +8,7 @@ import pytest
 from scenariobuilder import NODE, decoded, evicted, free, played, pod, scenario, stats
 
 from nodeguard.model.eviction import VictimPolicy
-from nodeguard.policy.simulation import class_faults
+from nodeguard.policy.simulation import faults
 
 LOW = {"observations": free("1000Mi")}
 FINE = {"observations": free("4Gi")}
@@ -272,7 +272,7 @@ def test_priorities(fields: dict[str, Any], priority: int) -> None:
     story = scenario(LOW, pods=[pod("a", **fields)], priorityClasses=CLASSES)
     found = decoded(story).scenario
     assert found is not None
-    assert list(class_faults(found)) == []
+    assert list(faults(found)) == []
     assert played(story)[0]["candidates"][0]["priority"] == priority
 
 
@@ -280,7 +280,7 @@ def test_a_class_that_nobody_knows_is_a_fault() -> None:
     unknown = pod("a", priorityClassName="hihg")
     found = decoded(scenario({**LOW, "submit": [pod("b"), unknown]}, pods=[unknown])).scenario
     assert found is not None
-    assert [path for path, _ in class_faults(found)] == [
+    assert [path for path, _ in faults(found)] == [
         ("spec", "pods", 0, "spec", "priorityClassName"),
         ("spec", "steps", 0, "submit", 1, "spec", "priorityClassName"),
     ]
