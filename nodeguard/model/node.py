@@ -47,6 +47,67 @@ class NodeView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeCondition:
+    """One of the node's conditions; ``status`` is ``True``, ``False`` or ``Unknown``, instants are UNIX seconds."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+    last_heartbeat_at: float
+    last_transition_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MountPlace:
+    """Where a watched file system is mounted, and the device it is on."""
+
+    mount_point: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeAddress:
+    """One entry of ``status.addresses``, such as an ``InternalIP``."""
+
+    type: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSystemInfo:
+    """``status.nodeInfo``; what is not known is empty.
+
+    Source: kubernetes, staging/src/k8s.io/api/core/v1/types.go, NodeSystemInfo.
+    """
+
+    machine_id: str = ""
+    system_uuid: str = ""
+    boot_id: str = ""
+    kernel_version: str = ""
+    os_image: str = ""
+    operating_system: str = "linux"
+    architecture: str = ""
+    container_runtime_version: str = ""
+    kubelet_version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeFacts:
+    """What of a node does not change while its agent runs; ``registered_at`` is UNIX seconds."""
+
+    name: str
+    registered_at: float
+    capacity: Mapping[str, Quantity]
+    allocatable: Mapping[str, Quantity]
+    system: NodeSystemInfo = NodeSystemInfo()
+    addresses: tuple[NodeAddress, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[Taint, ...] = ()
+    unschedulable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CgroupLimits:
     """The values of one cgroup. None = not written at this level; ``UNLIMITED`` (-1) = written as ``max``.
 

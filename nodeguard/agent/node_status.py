@@ -1,0 +1,312 @@
+"""The status of this node as its agent tells it, and as others read it: ``<run_dir>/nodes/PID.json``.
+
+Every process that looks after pods writes one such file: when a condition has changed or a pod has come or gone at
+once, otherwise every ten seconds, which is its sign of life. Whoever reads believes True rather than False, and
+nobody whose process has ended.
+
+Source: kubelet, pkg/kubelet/kubelet_node_status.go (tryUpdateNodeStatus), nodeStatusUpdateFrequency,
+nodeStatusReportFrequency; kubernetes, pkg/controller/nodelifecycle (nodeMonitorGracePeriod).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nodeguard.agent.loop import Loop, Timer
+from nodeguard.agent.record import Owner, write_json
+from nodeguard.kernel.machine import read_contention
+from nodeguard.model.contention import ContentionSample
+from nodeguard.model.eviction import Candidate, EvictionMemory, Layout, Observations, Snapshot
+from nodeguard.model.node import MountPlace, NodeCondition, NodeFacts
+from nodeguard.model.pod import Pod
+from nodeguard.model.signal import Pressure
+from nodeguard.model.threshold import Threshold
+from nodeguard.policy.contention import contention_verdicts
+from nodeguard.policy.legacy_disk import out_of_disk_verdict
+from nodeguard.policy.node_condition import (
+    NodeEvent,
+    Verdict,
+    merged,
+    pressure_verdicts,
+    ready_verdict,
+    report,
+    silenced,
+    told_of,
+)
+from nodeguard.policy.node_object import node_object
+from nodeguard.policy.pod_share import PodShare, pod_share
+from nodeguard.policy.shortage import shortage_details
+from nodeguard.policy.signal_state import SignalState, condition_ends, signal_states, unread
+
+log = logging.getLogger(__name__)
+
+RENEW_SECONDS = 10.0
+"""Source: kubernetes, nodeStatusUpdateFrequency."""
+HEARTBEAT_SECONDS = 300.0
+"""How old the heartbeat of conditions that do not change becomes. Source: kubernetes, nodeStatusReportFrequency."""
+PRESSURES = frozenset(Pressure)
+MAX_BYTES = 8 << 20
+"""More than a thousand pods need."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeFile:
+    """What one process tells. ``node`` is the v1 Node without conditions; ``renewed_at`` the monotonic clock's seconds.
+
+    ``ends`` maps conditions to when they will be over, UNIX seconds, if no threshold is met again.
+    """
+
+    owner: Owner
+    renewed_at: float
+    node: Mapping[str, Any]
+    conditions: tuple[NodeCondition, ...]
+    signals: tuple[SignalState, ...] = ()
+    ends: Mapping[str, float] = field(default_factory=dict)
+    pods: tuple[PodShare, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What the last pass of the eviction manager knew; instants by its own clock and by UNIX time."""
+
+    memory: EvictionMemory
+    observations: Observations
+    unknown: Collection[Pressure]
+    candidates: tuple[Candidate, ...]
+    now_ns: int
+    now: float
+
+
+_NOTHING_YET = Look(memory=EvictionMemory(), observations={}, unknown=PRESSURES, candidates=(), now_ns=0, now=0.0)
+
+
+class NodeStatus:
+    """This process's word on the node. All methods are called in the loop's thread."""
+
+    def __init__(
+        self,
+        facts: NodeFacts,
+        *,
+        loop: Loop,
+        run_dir: Path,
+        owner: Owner,
+        thresholds: Sequence[Threshold],
+        transition_ns: int,
+        layout: Layout,
+        places: Mapping[str, MountPlace],
+        pods: Callable[[], Iterable[Pod]],
+        on_events: Callable[[Sequence[NodeEvent]], None],
+        is_out_of_disk: Callable[[], bool] | None = None,
+        sample: Callable[[], ContentionSample] = read_contention,
+    ) -> None:
+        """``thresholds`` are those in force, ``places`` where nodefs, imagefs and containerfs are mounted; ``pods``
+        gives those that have not ended; ``is_out_of_disk`` switches the legacy condition on."""
+        self._facts, self._loop, self._owner = facts, loop, owner
+        self._path = run_dir / "nodes" / f"{owner.pid}.json"
+        self._thresholds, self._transition_ns, self._layout, self._places = thresholds, transition_ns, layout, places
+        self._pods, self._on_events = pods, on_events
+        self._is_out_of_disk, self._sample = is_out_of_disk, sample
+        self._look = _NOTHING_YET
+        self._faults: tuple[str, ...] = ()
+        self._contention: tuple[ContentionSample, ContentionSample | None] = (ContentionSample(), None)
+        self._out_of_disk = False
+        self._conditions: tuple[NodeCondition, ...] = ()
+        self._reported_at = 0.0
+        self._shares: dict[str, PodShare] = {}
+        self._timer: Timer | None = None
+        self._is_open = False
+
+    @property
+    def conditions(self) -> tuple[NodeCondition, ...]:
+        """The node's conditions as last reported."""
+        return self._conditions
+
+    def node(self) -> dict[str, Any]:
+        """The v1 Node object."""
+        return node_object(self._facts, self._conditions)
+
+    def open(self) -> None:
+        """Tell of this node from now on; what ended processes told is removed."""
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        remove_dead(self._path.parent.parent, self._owner.boot_id)
+        self._is_open = True
+        self._renew()
+
+    def report(
+        self,
+        memory: EvictionMemory,
+        observations: Observations,
+        *,
+        unknown: Collection[Pressure],
+        now_ns: int,
+        candidates: tuple[Candidate, ...] = (),
+    ) -> None:
+        """What a pass left; to be called after each that may have changed a condition. Cheap when none has.
+
+        ``candidates`` are those that were measured, if they were: the top consumers are among them.
+        """
+        self._look = Look(
+            memory=memory,
+            observations=observations,
+            unknown=unknown,
+            candidates=candidates or self._look.candidates,
+            now_ns=now_ns,
+            now=self._loop.clock.now(),
+        )
+        verdicts = pressure_verdicts(memory.conditions, unknown)
+        status = {condition.type: condition.status for condition in self._conditions}
+        if self._is_open and any(status.get(verdict.type) != verdict.status for verdict in verdicts):
+            self._tell()
+            self._write()
+
+    def pods_changed(self) -> None:
+        """A pod has come or gone."""
+        if self._is_open:
+            self._write()
+
+    def set_faults(self, faults: Sequence[str]) -> None:
+        """What keeps the agent from looking after pods, if anything does: the node is not Ready then."""
+        if tuple(faults) != self._faults:
+            self._faults = tuple(faults)
+            self._tell()
+            self._write()
+
+    def close(self) -> None:
+        """This process looks after nothing any more."""
+        self._is_open = False
+        if self._timer is not None:
+            self._timer.cancel()
+        with suppress(OSError):
+            self._path.unlink(missing_ok=True)
+
+    def _renew(self) -> None:
+        self._contention = (self._sample(), self._contention[0])
+        if self._is_out_of_disk is not None:
+            self._out_of_disk = self._is_out_of_disk()
+        now = self._loop.clock.now()
+        status = {condition.type: condition.status for condition in self._conditions}
+        if now - self._reported_at >= HEARTBEAT_SECONDS or any(
+            status.get(verdict.type) != verdict.status for verdict in self._verdicts()
+        ):
+            self._tell()
+        self._write()
+        self._timer = self._loop.call_at(now + RENEW_SECONDS, self._renew)
+
+    def _tell(self) -> None:
+        now = self._loop.clock.now()
+        change = report(self._verdicts(), self._conditions, now)
+        self._conditions, self._reported_at = change.conditions, now
+        if change.events:
+            self._on_events(told_of(self._facts.name, change.events))
+
+    def _verdicts(self) -> tuple[Verdict, ...]:
+        look = self._look
+        snapshot = Snapshot(observations=look.observations, candidates=look.candidates, layout=self._layout)
+        details = {
+            **unread(self._thresholds, look.observations, look.unknown),
+            **shortage_details(look.memory.first_met_ns, snapshot, self._places),
+        }
+        known = {condition.type: condition.status for condition in self._conditions}
+        return (
+            *((out_of_disk_verdict(self._out_of_disk),) if self._is_out_of_disk is not None else ()),
+            *pressure_verdicts(look.memory.conditions, look.unknown, details),
+            *contention_verdicts(*self._contention, known),
+            ready_verdict(self._faults),
+        )
+
+    def _write(self) -> None:
+        """A full disk keeps nobody from working; what others read is as old as the last write then."""
+        look, now = self._look, self._loop.clock.now()
+        now_ns = look.now_ns + round((now - look.now) * 1e9)
+        shares = {pod.meta.uid: self._shares.get(pod.meta.uid) or pod_share(pod, now) for pod in self._pods()}
+        self._shares = shares
+        file = NodeFile(
+            owner=self._owner,
+            renewed_at=time.monotonic(),
+            node=node_object(self._facts),
+            conditions=self._conditions,
+            signals=signal_states(
+                self._thresholds, look.memory, look.observations, self._places, now_ns=now_ns, now=now
+            ),
+            ends={
+                str(condition): at
+                for condition, at in condition_ends(look.memory, self._transition_ns, now_ns=now_ns, now=now).items()
+            },
+            pods=tuple(shares.values()),
+        )
+        try:
+            write_json(self._path, asdict(file))
+        except OSError as e:
+            log.warning("status of the node not written path=%s error=%s", self._path, e)
+
+
+def read_node_files(run_dir: Path, boot_id: str) -> tuple[NodeFile, ...]:
+    """What living processes tell, the one that has run longest first; damaged files are passed over."""
+    found = []
+    with suppress(FileNotFoundError):
+        for path in sorted((run_dir / "nodes").iterdir()):
+            if path.suffix == ".json" and not path.name.startswith("."):
+                file = _read(path)
+                if file is not None and file.owner.is_alive(boot_id):
+                    found.append(file)
+    return tuple(sorted(found, key=lambda file: (file.owner.start_time_ticks, file.owner.pid)))
+
+
+def told_conditions(files: Iterable[NodeFile], *, monotonic: float, now: float) -> tuple[NodeCondition, ...]:
+    """What all of them together say at ``now``; a process that has been silent for too long says Unknown."""
+    return merged(silenced(file.conditions, heard_at=now - (monotonic - file.renewed_at), now=now) for file in files)
+
+
+def pressures_told(run_dir: Path, owner: Owner) -> tuple[str, ...]:
+    """The conditions that are True as other processes on this host see them."""
+    files = [file for file in read_node_files(run_dir, owner.boot_id) if file.owner != owner]
+    conditions = told_conditions(files, monotonic=time.monotonic(), now=time.time())
+    return tuple(condition.type for condition in conditions if condition.status == "True")
+
+
+def remove_dead(run_dir: Path, boot_id: str) -> None:
+    """Remove what ended processes told, and what cannot be read."""
+    with suppress(FileNotFoundError):
+        for path in sorted((run_dir / "nodes").iterdir()):
+            file = _read(path)
+            if file is None or not file.owner.is_alive(boot_id):
+                with suppress(OSError):
+                    path.unlink()
+
+
+def _read(path: Path) -> NodeFile | None:
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            data = json.loads(file.read(MAX_BYTES))
+        return _node_file(data)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+
+
+def _node_file(data: dict[str, Any]) -> NodeFile:
+    """
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: it is none.
+    """
+    node = data["node"]
+    if node["kind"] != "Node" or not isinstance(node["metadata"]["name"], str):
+        raise ValueError("no Node")
+    for part in (node["metadata"]["labels"], node["spec"], node["status"]["capacity"], node["status"]["nodeInfo"]):
+        part.items()
+    return NodeFile(
+        owner=Owner(**data["owner"]),
+        renewed_at=float(data["renewed_at"]),
+        node=node,
+        conditions=tuple(NodeCondition(**condition) for condition in data["conditions"]),
+        signals=tuple(SignalState(**state) for state in data["signals"]),
+        ends={str(condition): float(at) for condition, at in data["ends"].items()},
+        pods=tuple(PodShare(**share) for share in data["pods"]),
+    )
