@@ -85,18 +85,32 @@ class Share:
 
 
 def shares(run_dir: Path, boot_id: str) -> list[Share]:
-    """Shares of all living owners; those of dead ones are removed."""
+    """Shares of all living owners; those of dead ones are removed. The tree's lock must be held."""
     found = []
-    for path in sorted((run_dir / "owners").glob("*.json")):
-        share = None
-        with suppress(OSError, ValueError, TypeError, KeyError):
-            data = json.loads(path.read_bytes())
-            share = Share(**{**data, "owner": Owner(**data["owner"])})
+    for path in _share_files(run_dir):
+        share = _read_share(path)
         if share is not None and share.owner.is_alive(boot_id):
             found.append(share)
         else:
             path.unlink(missing_ok=True)
     return found
+
+
+def read_shares(run_dir: Path, boot_id: str) -> list[Share]:
+    """Shares of all living owners; nothing is touched, so no lock is needed."""
+    found = map(_read_share, _share_files(run_dir))
+    return [share for share in found if share is not None and share.owner.is_alive(boot_id)]
+
+
+def _share_files(run_dir: Path) -> list[Path]:
+    return sorted((run_dir / "owners").glob("*.json"))
+
+
+def _read_share(path: Path) -> Share | None:
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        data = json.loads(path.read_bytes())
+        return Share(**{**data, "owner": Owner(**data["owner"])})
+    return None
 
 
 def write_json(path: Path, value: object) -> None:

@@ -6,6 +6,7 @@ Source: kubernetes, pkg/kubelet/stats/helper.go, cri_stats_provider.go; cadvisor
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from nodeguard.model.groupstat import CpuSample, GroupStat, Pressure, Stall
 from nodeguard.model.summary import (
@@ -17,8 +18,11 @@ from nodeguard.model.summary import (
     IOStats,
     MemoryStats,
     NetworkStats,
+    NodeStats,
+    PodStats,
     PSIData,
     PSIStats,
+    Summary,
     SwapStats,
     VolumeStats,
 )
@@ -193,6 +197,32 @@ def rest_of(node: ContainerStats, others: Iterable[ContainerStats]) -> Container
     return ContainerStats(name="misc", start_time=node.start_time, cpu=cpu, memory=memory)
 
 
+def only_cpu_and_memory(summary: Summary) -> Summary:
+    """The short form: without disks, network, pressure of input and output, and processes."""
+    node = summary.node
+    return Summary(
+        node=NodeStats(
+            node_name=node.node_name,
+            start_time=node.start_time,
+            system_containers=tuple(map(_only_cpu_and_memory, node.system_containers)),
+            cpu=node.cpu,
+            memory=node.memory,
+            swap=node.swap,
+        ),
+        pods=tuple(
+            PodStats(
+                pod_ref=pod.pod_ref,
+                start_time=pod.start_time,
+                containers=tuple(map(_only_cpu_and_memory, pod.containers)),
+                cpu=pod.cpu,
+                memory=pod.memory,
+                swap=pod.swap,
+            )
+            for pod in summary.pods
+        ),
+    )
+
+
 def ephemeral_storage(
     file_system: FsStats,
     containers: Iterable[ContainerStats],
@@ -222,6 +252,10 @@ def throttled_ratio(stat: GroupStat) -> float | None:
     if not stat.cpu_periods or stat.cpu_throttled_periods is None:
         return None
     return stat.cpu_throttled_periods / stat.cpu_periods
+
+
+def _only_cpu_and_memory(container: ContainerStats) -> ContainerStats:
+    return replace(container, io=None, rootfs=None, logs=None)
 
 
 def _psi_data(stall: Stall | None) -> PSIData | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Literal, Protocol
 
 from nodeguard.errors import CgroupGone, HostLacks
@@ -94,16 +95,6 @@ def read_cpu(reader: Reader, path: str) -> CpuSample | None:
     if reader.version == 1:
         return _cpu_sample(reader, path, _count(reader, path, "cpuacct", "cpuacct.usage"))
     return _cpu_sample(reader, path, _nanoseconds(_keyed(reader, path, "cpu", "cpu.stat").get("usage_usec")))
-
-
-def count_processes(reader: Reader, path: str) -> int | None:
-    """The lines of the group's own ``cgroup.procs``; None when it cannot be read.
-
-    Raises:
-        CgroupGone: the group is gone.
-    """
-    text = _text(reader, path, "pids", "cgroup.procs")
-    return None if text is None else len(text.split())
 
 
 def _read_v1(reader: Reader, path: str) -> GroupStat:
@@ -200,13 +191,16 @@ def _keyed(reader: Reader, path: str, controller: str, file: str) -> Mapping[str
 
 
 def _pressure(reader: Reader, path: str) -> dict[str, Pressure]:
-    """From the v2 side, on hybrid hosts too."""
+    """From the v2 side, on hybrid hosts too; of the whole machine also where there is no v2 side."""
     found = {}
     for resource in _RESOURCES:
         try:
             text = _text(reader, path, UNIFIED, f"{resource}.pressure")
         except CgroupGone:  # on hybrid hosts the v1 side may be there alone
             return {}
+        if text is None and path == TOP:
+            with suppress(OSError), open(f"/proc/pressure/{resource}") as file:
+                text = file.read()
         pressure = None if text is None else parse_pressure(text)
         if pressure is not None:
             found[resource] = pressure

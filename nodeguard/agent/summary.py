@@ -1,0 +1,409 @@
+"""The Summary of the node as it is now: every pod that is recorded here, whoever looks after it.
+
+Everything comes from the kernel and from nodeguard's own files, so any process may ask. A CPU rate needs two samples: a
+`Collector` keeps those of its last look.
+
+Source: kubernetes, pkg/kubelet/server/stats/summary.go, pkg/kubelet/stats/cri_stats_provider.go.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nodeguard.agent.config import Config
+from nodeguard.agent.cpu_history import CpuHistory
+from nodeguard.agent.daemon_usage import ProcessGroup, supervisor_pids
+from nodeguard.agent.disk_summary import DiskLook
+from nodeguard.agent.record import Record, Share, pod_dirs, read_record, read_shares
+from nodeguard.agent.root import Root
+from nodeguard.errors import CgroupGone
+from nodeguard.kernel import link, proc
+from nodeguard.kernel.cgroup.process import count_processes
+from nodeguard.kernel.cgroup.stat import TOP, read_cpu, read_stat
+from nodeguard.kernel.link import LinkCounters
+from nodeguard.model.groupstat import GroupStat, Pressure
+from nodeguard.model.node import NodeCapacity
+from nodeguard.model.pod import QOSClass
+from nodeguard.model.summary import (
+    ContainerStats,
+    InterfaceStats,
+    NodeStats,
+    PodReference,
+    PodStats,
+    ProcessStats,
+    RlimitStats,
+    RuntimeStats,
+    Summary,
+)
+from nodeguard.policy import summary as rule
+
+NODE = ""
+"""The node's name among the groups of a `Look`."""
+
+PODS = "pods"
+"""That of the group of all pods."""
+
+_BUNDLE = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?)_([0-9]+)")
+"""What follows the pod's uid in the id of a container's instance: name and attempt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One look at everything.
+
+    ``groups`` is what the kernel said, by pod (uid), container (``uid/name``), tier, `PODS` and `NODE`; ``is_arena``
+    tells that the node is not the whole machine.
+    """
+
+    summary: Summary
+    tiers: tuple[ContainerStats, ...]
+    groups: Mapping[str, GroupStat]
+    capacity: NodeCapacity
+    is_arena: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Instance:
+    """The newest instance of a container that has a bundle."""
+
+    name: str
+    container_id: str
+    attempt: int
+    started_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pod:
+    """A pod that is recorded on this host."""
+
+    directory: Path
+    record: Record
+    started_at: float
+    instances: tuple[_Instance, ...]
+
+    def cgroup_of(self, instance: _Instance) -> str:
+        return f"{self.record.cgroup}/{instance.name}"
+
+    @property
+    def net_file(self) -> Path:
+        return self.directory / "ns" / "net"
+
+
+class Collector:
+    """Looks again and again."""
+
+    def __init__(self, config: Config, root: Root) -> None:
+        self._config, self._driver, self._root = config, root.driver, root.path
+        self._history = CpuHistory()
+        self._agents, self._supervisors = ProcessGroup(), ProcessGroup()
+        self._boot_time = time.time() - proc.uptime_seconds()
+        self._groups: dict[str, GroupStat] = {}
+
+    def prime(self) -> None:
+        """Take the first samples of the CPU counters, so that the next look has rates."""
+        machine, shares = proc.read_capacity(), read_shares(self._config.run_dir, proc.boot_id())
+        pods = list(self._pods())
+        named = {NODE: self._cpu_path(machine, self._capacity(machine, shares)), PODS: self._root}
+        named |= {qos.tier: f"{self._root}/{qos.tier}" for qos in QOSClass}
+        for pod in pods:
+            named[pod.record.uid] = pod.record.cgroup
+            named |= {_key(pod, each): pod.cgroup_of(each) for each in pod.instances}
+        for name, path in named.items():
+            with suppress(CgroupGone):
+                self._history.swap(name, read_cpu(self._driver, path))
+        for name, stat in self._daemons(pods, shares).items():
+            self._history.swap(name, stat.cpu)
+
+    def collect(self, *, only_cpu_and_memory: bool = False) -> Look:
+        """Everything as it is now."""
+        self._groups = {}
+        shares = read_shares(self._config.run_dir, proc.boot_id())
+        machine = proc.read_capacity()
+        capacity = self._capacity(machine, shares)
+        pods = list(self._pods())
+        disks = None if only_cpu_and_memory else DiskLook()
+        links = {} if only_cpu_and_memory else link.read_pinned_links([pod.net_file for pod in pods])
+        found = [stats for pod in pods if (stats := self._pod_stats(pod, disks, links.get(pod.net_file))) is not None]
+        tiers = [self._group_stats(qos.tier, f"{self._root}/{qos.tier}") for qos in QOSClass]
+        summary = Summary(node=self._node_stats(machine, capacity, pods, shares, disks), pods=tuple(found))
+        self._history.forget_others()
+        return Look(
+            summary=rule.only_cpu_and_memory(summary) if only_cpu_and_memory else summary,
+            tiers=tuple(tier for tier in tiers if tier is not None),
+            groups=self._groups,
+            capacity=capacity,
+            is_arena=_is_arena(machine, capacity),
+        )
+
+    def _pods(self) -> Iterator[_Pod]:
+        for directory in pod_dirs(self._config.run_dir):
+            record = read_record(directory)
+            if record is not None:
+                started_at = _modified_at(directory / "record.json") or self._boot_time
+                yield _Pod(
+                    directory=directory,
+                    record=record,
+                    started_at=started_at,
+                    instances=tuple(_instances(directory / "bundles", record.uid, started_at)),
+                )
+
+    def _capacity(self, machine: NodeCapacity, shares: Sequence[Share]) -> NodeCapacity:
+        """What the node has: as those say who run pods; without any, as the configuration says."""
+        own = self._config.node_capacity(machine)
+        if not shares:
+            return own
+        told = shares[0].capacity
+        return replace(
+            own,
+            cpu_millicpu=told.get("cpu_millicpu", own.cpu_millicpu),
+            memory_bytes=told.get("memory_bytes", own.memory_bytes),
+            pids=told.get("pids", own.pids),
+        )
+
+    # one group
+
+    def _read(self, name: str, path: str) -> GroupStat:
+        found = read_stat(self._driver, path)
+        self._groups[name] = found
+        return found
+
+    def _group_stats(self, name: str, path: str) -> ContainerStats | None:
+        """One of the groups above the pods; None when there is none."""
+        try:
+            found = self._read(name, path)
+        except CgroupGone:
+            return None
+        return rule.container_stats(name, self._tree_started_at(), found, self._history.swap(name, found.cpu))
+
+    def _tree_started_at(self) -> float:
+        """The tree is as old as the file of the process that made it, or older."""
+        files = (self._config.run_dir / "owners").glob("*.json")
+        return min((at for file in files if (at := _modified_at(file)) is not None), default=self._boot_time)
+
+    # pods
+
+    def _pod_stats(self, pod: _Pod, disks: DiskLook | None, links: Sequence[LinkCounters] | None) -> PodStats | None:
+        """None when its group is gone, or has not been made yet."""
+        try:
+            found = self._read(pod.record.uid, pod.record.cgroup)
+        except CgroupGone:
+            return None
+        before = self._history.swap(pod.record.uid, found.cpu)
+        containers, processes = [], 0
+        for instance in pod.instances:
+            with suppress(CgroupGone):
+                container = self._container_stats(pod, instance, disks)
+                if container is not None:
+                    containers.append(container)
+                    processes += self._count_processes(_key(pod, instance), pod.cgroup_of(instance))
+        stats = PodStats(
+            pod_ref=PodReference(name=pod.record.name, namespace=pod.record.namespace, uid=pod.record.uid),
+            start_time=pod.started_at,
+            containers=tuple(containers),
+            cpu=rule.cpu_stats(found, before) or rule.summed_cpu(containers),
+            memory=rule.memory_stats(found) or rule.summed_memory(containers),
+            swap=rule.swap_stats(found),
+        )
+        if disks is None:
+            return stats
+        return replace(
+            self._with_disks(stats, pod, disks),
+            io=rule.io_stats(found),
+            network=None if links is None else rule.network_stats(time.time(), _interfaces(links)),
+            process_stats=ProcessStats(process_count=processes),
+        )
+
+    def _container_stats(self, pod: _Pod, instance: _Instance, disks: DiskLook | None) -> ContainerStats | None:
+        """None when nothing runs in it: it has not started yet, or has ended."""
+        path, name = pod.cgroup_of(instance), _key(pod, instance)
+        found = read_stat(self._driver, path)
+        if not found.tasks:
+            return None
+        self._groups[name] = found
+        layer = Path(pod.record.state_dir) / "containers" / instance.container_id
+        return rule.container_stats(
+            instance.name,
+            instance.started_at,
+            found,
+            self._history.swap(name, found.cpu),
+            rootfs=None if disks is None else disks.tree(layer),
+            logs=None if disks is None else disks.tree(Path(pod.record.log_dir) / instance.name),
+        )
+
+    def _count_processes(self, name: str, path: str) -> int:
+        """Groups that the container made itself are looked for only when there is something left to be found."""
+        count = len(self._driver.read(path, "pids", "cgroup.procs").split())
+        return count_processes(self._driver, path) if (self._groups[name].tasks or 0) > count else count
+
+    def _with_disks(self, stats: PodStats, pod: _Pod, disks: DiskLook) -> PodStats:
+        state_dir = Path(pod.record.state_dir)
+        found = disks.pod(state_dir, pod.directory / "etc")
+        whole = disks.file_system(state_dir)
+        return replace(
+            stats,
+            volumes=found.volumes,
+            ephemeral_storage=None
+            if whole is None
+            else rule.ephemeral_storage(whole, stats.containers, found.local, found.others),
+        )
+
+    # the node
+
+    def _node_stats(
+        self,
+        machine: NodeCapacity,
+        capacity: NodeCapacity,
+        pods: Sequence[_Pod],
+        shares: Sequence[Share],
+        disks: DiskLook | None,
+    ) -> NodeStats:
+        name, now = os.uname().nodename, time.time()
+        whole = self._node_group(machine, capacity)
+        listed = self._system_containers(pods, shares)
+        if not _is_arena(machine, capacity):
+            listed.append(rule.rest_of(whole, listed))
+        stats = NodeStats(
+            node_name=name,
+            start_time=self._boot_time,
+            system_containers=tuple(listed),
+            cpu=whole.cpu,
+            memory=whole.memory,
+            io=whole.io,
+            swap=whole.swap,
+        )
+        if disks is None:
+            return stats
+        nodefs = self._config.nodefs or self._config.state_dir
+        images = self._config.imagefs or self._config.state_dir
+        layers = [Path(pod.record.state_dir) / "containers" for pod in pods]
+        return replace(
+            stats,
+            network=rule.network_stats(now, _interfaces(link.read_links()), link.read_default_link()),
+            fs=disks.file_system(nodefs),
+            runtime=RuntimeStats(
+                image_fs=disks.share(images, images / "images"),
+                container_fs=disks.share(images, *layers),
+            ),
+            rlimit=self._rlimit(machine, capacity),
+        )
+
+    def _node_group(self, machine: NodeCapacity, capacity: NodeCapacity) -> ContainerStats:
+        """The node as one group: the machine's figures, and those of the tree's root for what the arena bounds."""
+        memory_path, cpu_path = self._memory_path(machine, capacity), self._cpu_path(machine, capacity)
+        found = GroupStat(at=time.time())
+        with suppress(CgroupGone):
+            found = read_stat(self._driver, memory_path)
+        found = replace(found, memory_limit_bytes=capacity.memory_bytes)
+        if memory_path == TOP:
+            found = _whole_machine(found)
+        if cpu_path != memory_path:
+            found = replace(found, cpu=None)
+            with suppress(CgroupGone):
+                other = read_stat(self._driver, cpu_path)
+                found = replace(found, cpu=other.cpu, pressure={**found.pressure, **_only(other.pressure, "cpu")})
+        self._groups[NODE] = found
+        return rule.container_stats(NODE, self._boot_time, found, self._history.swap(NODE, found.cpu))
+
+    def _memory_path(self, machine: NodeCapacity, capacity: NodeCapacity) -> str:
+        return self._root if capacity.memory_bytes < machine.memory_bytes else TOP
+
+    def _cpu_path(self, machine: NodeCapacity, capacity: NodeCapacity) -> str:
+        return self._root if _is_arena(machine, capacity) else TOP
+
+    def _system_containers(self, pods: Sequence[_Pod], shares: Sequence[Share]) -> list[ContainerStats]:
+        found = []
+        tree = self._group_stats(PODS, self._root)
+        if tree is not None:
+            found.append(tree)
+        groups = {"kubelet": self._agents, "runtime": self._supervisors}
+        for name, stat in self._daemons(pods, shares).items():
+            started_at = groups[name].started_at(self._boot_time)
+            found.append(rule.container_stats(name, started_at, stat, self._history.swap(name, stat.cpu)))
+        return found
+
+    def _daemons(self, pods: Sequence[_Pod], shares: Sequence[Share]) -> dict[str, GroupStat]:
+        """nodeguard itself and the supervisors of containers, those that there are."""
+        found = {
+            "kubelet": self._agents.look(share.owner.pid for share in shares),
+            "runtime": self._supervisors.look(supervisor_pids(pod.directory for pod in pods)),
+        }
+        return {name: stat for name, stat in found.items() if stat is not None}
+
+    def _rlimit(self, machine: NodeCapacity, capacity: NodeCapacity) -> RlimitStats:
+        if capacity.pids < machine.pids:
+            pods = self._groups.get(PODS)
+            return RlimitStats(time=time.time(), max_pid=capacity.pids, running_processes=pods.tasks if pods else None)
+        return RlimitStats(time=time.time(), max_pid=proc.pid_limit(), running_processes=_machine_tasks())
+
+
+def _instances(bundles: Path, uid: str, pod_started_at: float) -> Iterator[_Instance]:
+    """The newest instance of every container, by name."""
+    newest: dict[str, _Instance] = {}
+    names: list[str] = []
+    with suppress(OSError):
+        names = os.listdir(bundles)
+    for container_id in names:
+        match = _BUNDLE.fullmatch(container_id.removeprefix(f"{uid}_"))
+        if match is None:
+            continue
+        name, attempt = match[1], int(match[3])
+        if name not in newest or newest[name].attempt < attempt:
+            started_at = _modified_at(bundles / container_id / "config.json") or pod_started_at
+            newest[name] = _Instance(name=name, container_id=container_id, attempt=attempt, started_at=started_at)
+    yield from (newest[name] for name in sorted(newest))
+
+
+def _whole_machine(found: GroupStat) -> GroupStat:
+    """The top group, with what only /proc knows."""
+    memory = proc.read_meminfo()
+    total, free = memory.get("SwapTotal"), memory.get("SwapFree")
+    return replace(
+        found,
+        swap_limit_bytes=total,
+        swap_usage_bytes=None if total is None or free is None else total - free,
+    )
+
+
+def _machine_tasks() -> int | None:
+    try:
+        return proc.parse_tasks((proc.PROC / "loadavg").read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _interfaces(links: Sequence[LinkCounters]) -> list[InterfaceStats]:
+    return [
+        InterfaceStats(
+            name=each.name,
+            rx_bytes=each.rx_bytes,
+            rx_errors=each.rx_errors,
+            tx_bytes=each.tx_bytes,
+            tx_errors=each.tx_errors,
+        )
+        for each in links
+    ]
+
+
+def _is_arena(machine: NodeCapacity, capacity: NodeCapacity) -> bool:
+    return capacity.memory_bytes < machine.memory_bytes or capacity.cpu_millicpu < machine.cpu_millicpu
+
+
+def _only(pressure: Mapping[str, Pressure], resource: str) -> dict[str, Pressure]:
+    return {name: found for name, found in pressure.items() if name == resource}
+
+
+def _key(pod: _Pod, instance: _Instance) -> str:
+    return f"{pod.record.uid}/{instance.name}"
+
+
+def _modified_at(file: Path) -> float | None:
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return None
