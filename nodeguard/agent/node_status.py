@@ -16,7 +16,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,16 +104,20 @@ class NodeStatus:
         places: Mapping[str, MountPlace],
         pods: Callable[[], Iterable[Pod]],
         on_events: Callable[[Sequence[NodeEvent]], None],
+        observe: Callable[[], Observations] | None = None,
         is_out_of_disk: Callable[[], bool] | None = None,
         sample: Callable[[], ContentionSample] = read_contention,
     ) -> None:
-        """``thresholds`` are those in force, ``places`` where nodefs, imagefs and containerfs are mounted; ``pods``
-        gives those that have not ended; ``is_out_of_disk`` switches the legacy condition on."""
+        """``thresholds`` are those in force, ``places`` where nodefs, imagefs and containerfs are mounted.
+
+        ``pods`` gives those that have not ended, ``observe`` the signals as of now, if they are to be newer than those
+        of the last report; ``is_out_of_disk`` switches the legacy condition on.
+        """
         self._facts, self._loop, self._owner = facts, loop, owner
         self._path = run_dir / "nodes" / f"{owner.pid}.json"
         self._thresholds, self._transition_ns, self._layout, self._places = thresholds, transition_ns, layout, places
         self._pods, self._on_events = pods, on_events
-        self._is_out_of_disk, self._sample = is_out_of_disk, sample
+        self._observe, self._is_out_of_disk, self._sample = observe, is_out_of_disk, sample
         self._look = _NOTHING_YET
         self._faults: tuple[str, ...] = ()
         self._contention: tuple[ContentionSample, ContentionSample | None] = (ContentionSample(), None)
@@ -189,6 +193,8 @@ class NodeStatus:
 
     def _renew(self) -> None:
         self._contention = (self._sample(), self._contention[0])
+        if self._observe is not None:
+            self._look = replace(self._look, observations=self._observe())
         if self._is_out_of_disk is not None:
             self._out_of_disk = self._is_out_of_disk()
         now = self._loop.clock.now()

@@ -22,6 +22,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("nodeguard.cli.run:run", "Run pods until they end, or until Ctrl-C."),
     "explain": ("nodeguard.cli.explain:explain", "Show a pod's QoS class and every cgroup value, with its reason."),
     "simulate": ("nodeguard.cli.simulate:simulate", "Play a scenario: who is evicted, who is admitted, and why."),
+    "get": ("nodeguard.cli.get:get", "List resources: the node."),
+    "describe": ("nodeguard.cli.describe:describe", "Describe a resource in detail: the node."),
     "tree": ("nodeguard.cli.tree:tree", "Show the cgroup tree with limits, usage and pressure."),
     "doctor": ("nodeguard.cli.doctor:doctor", "Show what this host has and lacks, and what falls back to what."),
     "config": ("nodeguard.cli.config:config", "Show the settings in effect, or check configuration files."),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from nodeguard.kernel import proc
 from nodeguard.kernel.cgroup.stat import parse_pressure
+from nodeguard.kernel.link import LinkCounters, parse_links
 from nodeguard.model.contention import ContentionSample, CpuTime, LinkLoss
 from nodeguard.model.node import NodeAddress, NodeSystemInfo
 
@@ -62,11 +64,12 @@ def read_boot_time(root: Path = Path("/proc")) -> float | None:
 
 def read_contention(root: Path = Path("/proc")) -> ContentionSample:
     """How long tasks wait, how busy the CPUs are, what the links lose."""
+    links = _text(root / "net/dev")
     return ContentionSample(
         cpu=parse_pressure(_text(root / "pressure/cpu")),
         io=parse_pressure(_text(root / "pressure/io")),
         cpu_time=_cpu_time(_text(root / "stat")),
-        links=_links(_text(root / "net/dev")),
+        links=_losses(parse_links(links)) if links else None,
     )
 
 
@@ -83,20 +86,15 @@ def _cpu_time(text: str) -> CpuTime | None:
     return CpuTime(busy=sum(ticks) - idle, total=sum(ticks))
 
 
-def _links(text: str) -> dict[str, LinkLoss] | None:
-    """From ``eth0: bytes packets errs drop fifo frame compressed multicast``, received, then the same for sent.
-
-    Source: Linux, net/core/net-procfs.c.
-    """
-    links = {}
-    for line in text.splitlines()[2:]:
-        name, _, rest = line.rpartition(":")
-        words = rest.split()
-        if len(words) >= 12 and all(word.isascii() and word.isdigit() for word in words) and name.strip() != "lo":
-            counts = [int(word) for word in words]
-            lost = counts[2] + counts[3] + counts[10] + counts[11]
-            links[name.strip()] = LinkLoss(packets=counts[1] + counts[9], lost=lost)
-    return links if text else None
+def _losses(links: Iterable[LinkCounters]) -> dict[str, LinkLoss]:
+    return {
+        link.name: LinkLoss(
+            packets=link.rx_packets + link.tx_packets,
+            lost=link.rx_errors + link.rx_dropped + link.tx_errors + link.tx_dropped,
+        )
+        for link in links
+        if link.name != "lo"
+    }
 
 
 def _os_image(root: Path) -> str:
