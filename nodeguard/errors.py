@@ -66,6 +66,10 @@ class Rejected(NodeguardError):
     exit_code = 10
 
 
+class HistoryDamaged(NodeguardError):
+    """The file with past decisions and events cannot be made sense of."""
+
+
 class CgroupGone(NodeguardError):
     """The cgroup was removed meanwhile; normal at the end of a pod."""
 

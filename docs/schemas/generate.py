@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from nodeguard.agent.effective import EffectiveConfig
+from nodeguard.model.decision import DecisionList, DecisionRecord
 from nodeguard.model.wire import json_schema
 from nodeguard.policy.explain import ExplanationList
 from nodeguard.policy.simulation import SimulationResult, SimulationResultList
@@ -15,6 +16,8 @@ SCHEMAS = {
     "simulation-result.json": SimulationResult,
     "simulation-result-list.json": SimulationResultList,
     "effective-config.json": EffectiveConfig,
+    "decision.json": DecisionRecord,
+    "decision-list.json": DecisionList,
 }
 
 

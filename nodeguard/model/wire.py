@@ -73,6 +73,8 @@ def _is_left_out(f: Field[Any], item: Any) -> bool:
 
 def _schema(kind: Any, definitions: dict[str, Any], omit_unknown: bool) -> dict[str, Any]:
     origin, arguments = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return {}
     if kind in _SCALARS:
         return {"type": _SCALARS[kind]}
     if origin is Literal:

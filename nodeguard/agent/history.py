@@ -1,0 +1,435 @@
+"""What happened, kept on disk: decisions and events of the last seven days, within 64 MiB.
+
+Any number of processes write to one SQLite file. The loop never waits for it: ``History`` does everything in a thread
+of its own. What cannot be written (no space left, a disk that is read-only) waits in memory and is tried again; a
+damaged file is set aside, and a new one begun. A process may be killed at any moment: a transaction is there or not.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nodeguard.errors import HistoryDamaged, NodeguardError, PermissionDenied
+from nodeguard.model.decision import DecisionRecord, Progress
+from nodeguard.model.instant import parse_rfc3339
+from nodeguard.model.meta import Event
+from nodeguard.model.unwire import from_wire
+from nodeguard.model.wire import to_wire
+from nodeguard.policy.decision import progressed
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+log = logging.getLogger(__name__)
+
+FILE_NAME = "history.db"
+RETENTION_SECONDS = 7 * 24 * 3600
+RETENTION_BYTES = 64 << 20
+RETENTION = "7 days or 64 MiB"
+"""The two above, for people."""
+
+SCHEMA_VERSION = 1
+LINGER_SECONDS = 0.5
+"""Events wait this long for more of them; decisions do not wait."""
+WAITING_AT_MOST = 5000
+"""Writes that wait in memory while the disk takes none; beyond it the oldest are lost, and counted."""
+RETRY_SECONDS = (0.2, 1.0, 5.0, 30.0)
+_WAL_BYTES = 4 << 20
+_PRUNE_EVERY_SECONDS = 3600.0
+_BUSY_SECONDS = 5.0
+
+_TABLES = """
+CREATE TABLE entry (
+    number INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    id TEXT UNIQUE,
+    at REAL NOT NULL,
+    namespace TEXT NOT NULL,
+    name TEXT NOT NULL,
+    body TEXT NOT NULL
+);
+CREATE INDEX entry_at ON entry (at);
+CREATE INDEX entry_pod ON entry (namespace, name);
+"""
+
+Write = Callable[["Connection"], None]
+
+
+def new_id() -> str:
+    """A decision's id: 12 hexadecimal digits."""
+    return os.urandom(6).hex()
+
+
+class History:
+    """The writing side. All methods return at once and may be called from any thread."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        report: Callable[[str], None] = log.warning,
+        max_bytes: int = RETENTION_BYTES,
+        max_age_seconds: float = RETENTION_SECONDS,
+    ) -> None:
+        """``report(text)`` is called, from the history's thread, with what a person should know."""
+        self._store = _Store(path, report, max_bytes, max_age_seconds)
+        self._queue: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, daemon=True, name="history")
+        self._thread.start()
+
+    def append(self, make: Callable[[], DecisionRecord]) -> None:
+        """Write the record that ``make`` makes, in the history's thread."""
+        self._queue.put(_Job(lambda: _insert_decision(make()), is_urgent=True))
+
+    def update(self, id_: str, progress: Progress) -> None:
+        """Add to the record ``id_`` what has become known since."""
+        self._queue.put(_Job(lambda: _update_decision(id_, progress), is_urgent=True))
+
+    def event(self, event: Event) -> None:
+        """Write an event down; ready to be a listener."""
+        self._queue.put(_Job(lambda: _insert_event(event)))
+
+    def close(self, timeout_seconds: float = 2.0) -> bool:
+        """Write what is left; whether all of it was written in time.
+
+        The file stays open until the process ends: closing it would have the disk take everything in, and the last
+        process to do so would wait for that. Whoever opens it next carries on from the log beside it.
+        """
+        self._queue.put(_Job(None, is_urgent=True))
+        self._thread.join(timeout_seconds)
+        return not self._thread.is_alive() and not self._store.waiting
+
+    def _work(self) -> None:
+        is_open = True
+        while is_open:
+            jobs = [job] if (job := self._next()) is not None else []
+            if jobs and not jobs[0].is_urgent:
+                jobs += self._more(time.monotonic() + LINGER_SECONDS)
+            with suppress(queue.Empty):
+                while True:
+                    jobs.append(self._queue.get_nowait())
+            is_open = all(job.make is not None for job in jobs)
+            try:
+                self._store.write(write for job in jobs if (write := job.made()) is not None)
+            except Exception:
+                log.exception("history not written")  # the thread goes on: others may have better luck
+        self._store.give_up()
+
+    def _next(self) -> _Job | None:
+        """The next job; None when it is time to try again what could not be written."""
+        try:
+            return self._queue.get(timeout=self._store.retry_in())
+        except queue.Empty:
+            return None
+
+    def _more(self, until: float) -> Iterator[_Job]:
+        with suppress(queue.Empty):
+            while (left := until - time.monotonic()) > 0:
+                yield (job := self._queue.get(timeout=left))
+                if job.is_urgent:
+                    return
+
+
+class _Job:
+    """Something to write; without ``make`` it is the last one."""
+
+    def __init__(self, make: Callable[[], Write] | None, *, is_urgent: bool = False) -> None:
+        self.make, self.is_urgent = make, is_urgent
+
+    def made(self) -> Write | None:
+        try:
+            return self.make() if self.make is not None else None
+        except Exception:
+            log.exception("a record could not be made")  # a fault of ours must not end the thread
+            return None
+
+
+class _Store:
+    """The file and the writes that wait for it; belongs to one thread."""
+
+    def __init__(self, path: Path, report: Callable[[str], None], max_bytes: int, max_age_seconds: float) -> None:
+        self._path, self._report = path, report
+        self._max_bytes, self._max_age_seconds = max_bytes, max_age_seconds
+        self._connection: Connection | None = None
+        self._inode = 0
+        self._pruned_at = -_PRUNE_EVERY_SECONDS
+        self._failures = 0
+        self._trouble = ""
+        self.waiting: deque[Write] = deque()
+
+    def retry_in(self) -> float | None:
+        """Seconds until another attempt is due, None when nothing waits."""
+        if not self.waiting:
+            return None
+        return RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS)) - 1]
+
+    def write(self, writes: Iterator[Write]) -> None:
+        """Write these after all that wait; what cannot be written waits on."""
+        self.waiting.extend(writes)
+        if not self.waiting:
+            return
+        import sqlite3
+
+        try:
+            try:
+                self._write_all()
+            except sqlite3.DatabaseError as e:
+                if not _is_damage(e):
+                    raise
+                self._set_aside(str(e))
+                self._write_all()
+        except (sqlite3.Error, OSError, _Unusable) as e:
+            self._fail(e)
+        else:
+            if self._trouble:
+                self._report(f"history {self._path}: written again")
+            self._failures, self._trouble = 0, ""
+
+    def give_up(self) -> None:
+        """The process ends: what waits still is lost."""
+        if self.waiting:
+            self._report(f"history {self._path}: {len(self.waiting)} records are lost ({self._trouble})")
+
+    def _write_all(self) -> None:
+        connection = self._open()
+        self._prune(connection)
+        with _transaction(connection):
+            for write in self.waiting:
+                _write_one(connection, write)
+        self.waiting.clear()
+
+    def _open(self) -> Connection:
+        """The file, opened anew when somebody has put another one, or none, in its place."""
+        with suppress(FileNotFoundError):
+            if self._connection is not None and self._path.stat().st_ino == self._inode:
+                return self._connection
+        self._disconnect()
+        self._inode = _make_file(self._path)
+        self._connection = _connect(self._path)
+        return self._connection
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+    def _set_aside(self, fault: str) -> None:
+        """Move the damaged file out of the way, unless another process has done so by now."""
+        self._disconnect()
+        name = self._path.name
+        lock = os.open(self._path.with_name(f"{name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not self._path.exists() or self._path.stat().st_ino != self._inode:
+                return
+            for earlier in self._path.parent.glob(f"{name}.damaged*"):
+                earlier.unlink()
+            for suffix in ("-wal", "-shm", ""):
+                with suppress(FileNotFoundError):
+                    self._path.with_name(name + suffix).rename(self._path.with_name(f"{name}.damaged{suffix}"))
+        finally:
+            os.close(lock)
+        self._report(f"history {self._path} is damaged ({fault}): kept as {name}.damaged, a new one is begun")
+
+    def _fail(self, error: Exception) -> None:
+        self._failures += 1
+        with suppress(Exception):
+            self._disconnect()
+        lost = max(0, len(self.waiting) - WAITING_AT_MOST)
+        for _ in range(lost):
+            self.waiting.popleft()
+        if lost:
+            self._report(f"history {self._path}: {lost} records are lost, nothing can be written ({error})")
+        elif str(error) != self._trouble:
+            waiting = f"{len(self.waiting)} records wait in memory"
+            self._report(f"history {self._path} cannot be written ({error}); {waiting}")
+        self._trouble = str(error)
+
+    def _prune(self, connection: Connection) -> None:
+        """Forget what is too old, and the oldest when there is too much of it."""
+        now = time.monotonic()
+        if now - self._pruned_at >= _PRUNE_EVERY_SECONDS:
+            self._pruned_at = now
+            connection.execute("DELETE FROM entry WHERE at < ?", (time.time() - self._max_age_seconds,))
+        limit = self._max_bytes - min(_WAL_BYTES, self._max_bytes // 4)
+        if _bytes(connection, "page_count") <= limit:
+            return
+        while _bytes(connection, "page_count") - _bytes(connection, "freelist_count") > limit * 7 // 8:
+            (count,) = connection.execute("SELECT count(*) FROM entry").fetchone()
+            if count < 2:
+                break
+            oldest = "SELECT number FROM entry ORDER BY at, number LIMIT ?"
+            connection.execute(f"DELETE FROM entry WHERE number IN ({oldest})", (max(1, count // 10),))
+        connection.execute("PRAGMA incremental_vacuum").fetchall()
+
+
+class _Unusable(Exception):
+    """The file is fine, and not for us."""
+
+
+def _make_file(path: Path) -> int:
+    """The file's inode; it is made where there is none, for root alone, which SQLite then heeds beside it, too."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    return path.stat().st_ino
+
+
+def _connect(path: Path) -> Connection:
+    import sqlite3
+
+    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+    try:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only a file without tables can still be made so
+        connection.execute("PRAGMA journal_mode = WAL").fetchall()
+        connection.execute("PRAGMA synchronous = NORMAL")  # no fsync at each commit; a power cut costs the last records
+        connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}").fetchall()
+        with _transaction(connection):
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version > SCHEMA_VERSION:
+                raise _Unusable(f"a newer nodeguard made it (version {version})")
+            if version == 0:
+                for statement in filter(str.strip, _TABLES.split(";")):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _write_one(connection: Connection, write: Write) -> None:
+    """A row that the file does not take for its own sake must not keep the others from it."""
+    import sqlite3
+
+    try:
+        write(connection)
+    except (ValueError, sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError):
+        log.exception("a record could not be written")
+
+
+@contextmanager
+def _transaction(connection: Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _bytes(connection: Connection, pragma: str) -> int:
+    (pages,) = connection.execute(f"PRAGMA {pragma}").fetchone()
+    (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
+    return int(pages * page_bytes)
+
+
+def _is_damage(error: Exception) -> bool:
+    import sqlite3
+
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)  # the last: other tables
+
+
+def _insert_decision(record: DecisionRecord) -> Write:
+    pod = record.pod
+    row = ("decision", record.id, parse_rfc3339(record.at) or 0.0, pod.namespace, pod.name, _json(to_wire(record)))
+    return lambda connection: _insert(connection, row)
+
+
+def _insert_event(event: Event) -> Write:
+    namespace, _, name = event.pod.rpartition("/")
+    row = ("event", None, event.at, namespace, name or event.node, _json(to_wire(event)))
+    return lambda connection: _insert(connection, row)
+
+
+def _insert(connection: Connection, row: tuple[Any, ...]) -> None:
+    columns = "kind, id, at, namespace, name, body"
+    connection.execute(f"INSERT OR REPLACE INTO entry ({columns}) VALUES (?, ?, ?, ?, ?, ?)", row)
+
+
+def _update_decision(id_: str, progress: Progress) -> Write:
+    def write(connection: Connection) -> None:
+        found = connection.execute("SELECT body FROM entry WHERE id = ?", (id_,)).fetchone()
+        if found is None:  # pruned meanwhile
+            return
+        record = progressed(from_wire(DecisionRecord, json.loads(found[0])), progress)
+        connection.execute("UPDATE entry SET body = ? WHERE id = ?", (_json(to_wire(record)), id_))
+
+    return write
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+# The reading side: commands, which may wait.
+
+
+def read_decisions(
+    path: Path, *, pod: str | None = None, since: float | None = None, ids: Collection[str] = ()
+) -> list[dict[str, Any]]:
+    """Records as ``to_wire`` made them, oldest first; of ``namespace/name``, not older than ``since``, with these ids.
+
+    Raises:
+        PermissionDenied, HistoryDamaged: as the name says.
+    """
+    found = (json.loads(body) for body in _bodies(path, "decision", pod, since))
+    return [record for record in found if not ids or record["id"] in ids]
+
+
+def read_events(path: Path, *, pod: str | None = None, since: float | None = None) -> list[Event]:
+    """Events, oldest first, as ``read_decisions``."""
+    return [from_wire(Event, json.loads(body)) for body in _bodies(path, "event", pod, since)]
+
+
+def _bodies(path: Path, kind: str, pod: str | None, since: float | None) -> list[str]:
+    where, values = ["kind = ?", "at >= ?"], [kind, since or 0.0]
+    if pod is not None:
+        namespace, _, name = pod.rpartition("/")
+        where, values = [*where, "namespace = ?", "name = ?"], [*values, namespace, name]
+    return [body for (body,) in _select(path, f"SELECT body FROM entry WHERE {' AND '.join(where)}", values)]
+
+
+def _select(path: Path, query: str, values: list[Any]) -> list[Any]:
+    """All rows, ordered by time; none where there is no history yet."""
+    import sqlite3
+    from urllib.parse import quote
+
+    try:
+        if not path.exists() or path.stat().st_size == 0:
+            return []
+        connection = sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=_BUSY_SECONDS)
+    except PermissionError as e:
+        raise PermissionDenied(f"{path}: {e.strerror}; run with sudo") from e
+    except sqlite3.Error as e:
+        raise _reading_fault(path, e) from e
+    try:
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'entry'").fetchone():
+            return []
+        return connection.execute(f"{query} ORDER BY at, number", values).fetchall()
+    except sqlite3.Error as e:
+        raise _reading_fault(path, e) from e
+    finally:
+        connection.close()
+
+
+def _reading_fault(path: Path, error: Exception) -> NodeguardError:
+    if _is_damage(error):
+        return HistoryDamaged(f"{path} is damaged ({error}); the next nodeguard that writes to it sets it aside")
+    if not os.access(path, os.R_OK | os.W_OK):
+        return PermissionDenied(f"{path}: Permission denied; run with sudo")
+    return NodeguardError(f"{path} cannot be read ({error})")
