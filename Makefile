@@ -117,6 +117,10 @@ vm-test-hybrid: vm-image ## the same with cgroup v1 and an empty v2 beside it
 vm-test-v1: vm-image ## the same with cgroup v1 alone
 	@vm/test v1 $(VM_TESTS)
 
+.PHONY: vm-mutation
+vm-mutation: vm-image ## break limits on purpose, in a machine's copy of the tree: the tests must notice each
+	@vm/mutation.py
+
 # --- install -------------------------------------------------------------------------------------------------------
 
 PREFIX ?= /usr/local
@@ -152,7 +156,7 @@ vagrant-test: vagrant-box wheels ## vagrant up, nodeguard over ssh and destroy, 
 # --- the rest ------------------------------------------------------------------------------------------------------
 
 .PHONY: bench
-bench: need-root packages $(VENV)/runtime.stamp ## measure against bare conmon + runc, and podman where installed (BENCH="--rounds 5")
+bench: need-root packages $(VENV)/runtime.stamp ## measure starts, races under pressure and idle cost, beside peers (BENCH="race --races 100")
 	$(BIN)/python -m bench $(BENCH)
 
 .PHONY: clean

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 from bench.bare import COMMAND, cgroups_of
 from bench.observer import Observer
@@ -70,6 +71,17 @@ class Product:
         """Seconds for a command that only prints."""
         return run([*self._argv, *args], env=self._env)
 
+    def start(self, *args: str, stderr: IO[bytes]) -> subprocess.Popen[bytes]:
+        """Start a command that goes on by itself and is told apart from this process by signals."""
+        return subprocess.Popen(
+            [*self._argv, *args],
+            env=self._env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+            start_new_session=True,
+        )
+
     def write_manifest(self, observer: Observer, count: int) -> Path:
         """A manifest of that many pods."""
         path = self._base / f"pods-{count}.json"
@@ -87,14 +99,7 @@ class Product:
         events = self._base / "events"
         with open(events, "wb") as stderr:
             started = time.monotonic()
-            process = subprocess.Popen(
-                [*self._argv, "run", "--events", "json", str(manifest)],
-                env=self._env,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=stderr,
-                start_new_session=True,
-            )
+            process = self.start("run", "--events", "json", str(manifest), stderr=stderr)
             try:
                 first_output = observer.wait(count)
             except TimeoutError as e:
