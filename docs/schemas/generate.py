@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nodeguard.agent.effective import EffectiveConfig
 from nodeguard.model.decision import DecisionList, DecisionRecord
+from nodeguard.model.summary import Summary
 from nodeguard.model.wire import json_schema
 from nodeguard.policy.explain import ExplanationList
 from nodeguard.policy.simulation import SimulationResult, SimulationResultList
@@ -18,12 +19,16 @@ SCHEMAS = {
     "effective-config.json": EffectiveConfig,
     "decision.json": DecisionRecord,
     "decision-list.json": DecisionList,
+    "summary.json": Summary,
 }
+
+OMIT_UNKNOWN = {Summary}
+"""Objects of Kubernetes' own: what is not known is left out, in ours it is null."""
 
 
 def text_of(kind: type) -> str:
     """A schema file's content."""
-    return json.dumps(json_schema(kind), indent=2) + "\n"
+    return json.dumps(json_schema(kind, omit_unknown=kind in OMIT_UNKNOWN), indent=2) + "\n"
 
 
 if __name__ == "__main__":

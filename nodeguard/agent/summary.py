@@ -23,7 +23,7 @@ from nodeguard.agent.disk_summary import DiskLook
 from nodeguard.agent.record import Record, Share, pod_dirs, read_record, read_shares
 from nodeguard.agent.root import Root
 from nodeguard.errors import CgroupGone
-from nodeguard.kernel import link, proc
+from nodeguard.kernel import link, machine, proc
 from nodeguard.kernel.cgroup.process import count_processes
 from nodeguard.kernel.cgroup.stat import TOP, read_cpu, read_stat
 from nodeguard.kernel.link import LinkCounters
@@ -57,15 +57,16 @@ _BUNDLE = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?)_([0-9]+)")
 class Look:
     """One look at everything.
 
-    ``groups`` is what the kernel said, by pod (uid), container (``uid/name``), tier, `PODS` and `NODE`; ``is_arena``
-    tells that the node is not the whole machine.
+    ``groups`` is what the kernel said, by pod (uid), container (``uid/name``), tier, `PODS` and `NODE`; with
+    ``is_machine_memory`` the node's memory is the machine's, else that of an arena.
     """
 
     summary: Summary
     tiers: tuple[ContainerStats, ...]
     groups: Mapping[str, GroupStat]
+    pods_by_tier: Mapping[str, int]
     capacity: NodeCapacity
-    is_arena: bool
+    is_machine_memory: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,14 +103,14 @@ class Collector:
         self._config, self._driver, self._root = config, root.driver, root.path
         self._history = CpuHistory()
         self._agents, self._supervisors = ProcessGroup(), ProcessGroup()
-        self._boot_time = time.time() - proc.uptime_seconds()
+        self._boot_time = machine.read_boot_time() or time.time() - proc.uptime_seconds()
         self._groups: dict[str, GroupStat] = {}
 
     def prime(self) -> None:
         """Take the first samples of the CPU counters, so that the next look has rates."""
-        machine, shares = proc.read_capacity(), read_shares(self._config.run_dir, proc.boot_id())
+        host, shares = proc.read_capacity(), read_shares(self._config.run_dir, proc.boot_id())
         pods = list(self._pods())
-        named = {NODE: self._cpu_path(machine, self._capacity(machine, shares)), PODS: self._root}
+        named = {NODE: self._cpu_path(host, self._capacity(host, shares)), PODS: self._root}
         named |= {qos.tier: f"{self._root}/{qos.tier}" for qos in QOSClass}
         for pod in pods:
             named[pod.record.uid] = pod.record.cgroup
@@ -124,21 +125,22 @@ class Collector:
         """Everything as it is now."""
         self._groups = {}
         shares = read_shares(self._config.run_dir, proc.boot_id())
-        machine = proc.read_capacity()
-        capacity = self._capacity(machine, shares)
+        host = proc.read_capacity()
+        capacity = self._capacity(host, shares)
         pods = list(self._pods())
         disks = None if only_cpu_and_memory else DiskLook()
         links = {} if only_cpu_and_memory else link.read_pinned_links([pod.net_file for pod in pods])
         found = [stats for pod in pods if (stats := self._pod_stats(pod, disks, links.get(pod.net_file))) is not None]
         tiers = [self._group_stats(qos.tier, f"{self._root}/{qos.tier}") for qos in QOSClass]
-        summary = Summary(node=self._node_stats(machine, capacity, pods, shares, disks), pods=tuple(found))
+        summary = Summary(node=self._node_stats(host, capacity, pods, shares, disks), pods=tuple(found))
         self._history.forget_others()
         return Look(
             summary=rule.only_cpu_and_memory(summary) if only_cpu_and_memory else summary,
             tiers=tuple(tier for tier in tiers if tier is not None),
             groups=self._groups,
+            pods_by_tier=_count_by_tier(pods, found),
             capacity=capacity,
-            is_arena=_is_arena(machine, capacity),
+            is_machine_memory=capacity.memory_bytes == host.memory_bytes,
         )
 
     def _pods(self) -> Iterator[_Pod]:
@@ -153,9 +155,9 @@ class Collector:
                     instances=tuple(_instances(directory / "bundles", record.uid, started_at)),
                 )
 
-    def _capacity(self, machine: NodeCapacity, shares: Sequence[Share]) -> NodeCapacity:
+    def _capacity(self, host: NodeCapacity, shares: Sequence[Share]) -> NodeCapacity:
         """What the node has: as those say who run pods; without any, as the configuration says."""
-        own = self._config.node_capacity(machine)
+        own = self._config.node_capacity(host)
         if not shares:
             return own
         told = shares[0].capacity
@@ -226,7 +228,7 @@ class Collector:
         if not found.tasks:
             return None
         self._groups[name] = found
-        layer = Path(pod.record.state_dir) / "containers" / instance.container_id
+        layer = Path(pod.record.state_dir) / "containers" / instance.container_id / "upper"
         return rule.container_stats(
             instance.name,
             instance.started_at,
@@ -257,16 +259,16 @@ class Collector:
 
     def _node_stats(
         self,
-        machine: NodeCapacity,
+        host: NodeCapacity,
         capacity: NodeCapacity,
         pods: Sequence[_Pod],
         shares: Sequence[Share],
         disks: DiskLook | None,
     ) -> NodeStats:
         name, now = os.uname().nodename, time.time()
-        whole = self._node_group(machine, capacity)
+        whole = self._node_group(host, capacity)
         listed = self._system_containers(pods, shares)
-        if not _is_arena(machine, capacity):
+        if not _is_arena(host, capacity):
             listed.append(rule.rest_of(whole, listed))
         stats = NodeStats(
             node_name=name,
@@ -281,7 +283,7 @@ class Collector:
             return stats
         nodefs = self._config.nodefs or self._config.state_dir
         images = self._config.imagefs or self._config.state_dir
-        layers = [Path(pod.record.state_dir) / "containers" for pod in pods]
+        layers = [path for pod in pods for path in (Path(pod.record.state_dir) / "containers").glob("*/upper")]
         return replace(
             stats,
             network=rule.network_stats(now, _interfaces(link.read_links()), link.read_default_link()),
@@ -290,12 +292,12 @@ class Collector:
                 image_fs=disks.share(images, images / "images"),
                 container_fs=disks.share(images, *layers),
             ),
-            rlimit=self._rlimit(machine, capacity),
+            rlimit=self._rlimit(host, capacity),
         )
 
-    def _node_group(self, machine: NodeCapacity, capacity: NodeCapacity) -> ContainerStats:
+    def _node_group(self, host: NodeCapacity, capacity: NodeCapacity) -> ContainerStats:
         """The node as one group: the machine's figures, and those of the tree's root for what the arena bounds."""
-        memory_path, cpu_path = self._memory_path(machine, capacity), self._cpu_path(machine, capacity)
+        memory_path, cpu_path = self._memory_path(host, capacity), self._cpu_path(host, capacity)
         found = GroupStat(at=time.time())
         with suppress(CgroupGone):
             found = read_stat(self._driver, memory_path)
@@ -310,11 +312,11 @@ class Collector:
         self._groups[NODE] = found
         return rule.container_stats(NODE, self._boot_time, found, self._history.swap(NODE, found.cpu))
 
-    def _memory_path(self, machine: NodeCapacity, capacity: NodeCapacity) -> str:
-        return self._root if capacity.memory_bytes < machine.memory_bytes else TOP
+    def _memory_path(self, host: NodeCapacity, capacity: NodeCapacity) -> str:
+        return self._root if capacity.memory_bytes < host.memory_bytes else TOP
 
-    def _cpu_path(self, machine: NodeCapacity, capacity: NodeCapacity) -> str:
-        return self._root if _is_arena(machine, capacity) else TOP
+    def _cpu_path(self, host: NodeCapacity, capacity: NodeCapacity) -> str:
+        return self._root if _is_arena(host, capacity) else TOP
 
     def _system_containers(self, pods: Sequence[_Pod], shares: Sequence[Share]) -> list[ContainerStats]:
         found = []
@@ -335,8 +337,8 @@ class Collector:
         }
         return {name: stat for name, stat in found.items() if stat is not None}
 
-    def _rlimit(self, machine: NodeCapacity, capacity: NodeCapacity) -> RlimitStats:
-        if capacity.pids < machine.pids:
+    def _rlimit(self, host: NodeCapacity, capacity: NodeCapacity) -> RlimitStats:
+        if capacity.pids < host.pids:
             pods = self._groups.get(PODS)
             return RlimitStats(time=time.time(), max_pid=capacity.pids, running_processes=pods.tasks if pods else None)
         return RlimitStats(time=time.time(), max_pid=proc.pid_limit(), running_processes=_machine_tasks())
@@ -390,8 +392,18 @@ def _interfaces(links: Sequence[LinkCounters]) -> list[InterfaceStats]:
     ]
 
 
-def _is_arena(machine: NodeCapacity, capacity: NodeCapacity) -> bool:
-    return capacity.memory_bytes < machine.memory_bytes or capacity.cpu_millicpu < machine.cpu_millicpu
+def _is_arena(host: NodeCapacity, capacity: NodeCapacity) -> bool:
+    return capacity.memory_bytes < host.memory_bytes or capacity.cpu_millicpu < host.cpu_millicpu
+
+
+def _count_by_tier(pods: Sequence[_Pod], found: Sequence[PodStats]) -> dict[str, int]:
+    counts = {qos.tier: 0 for qos in QOSClass}
+    running = {stats.pod_ref.uid for stats in found}
+    for pod in pods:
+        tier = pod.record.cgroup.split("/")[-2]
+        if pod.record.uid in running and tier in counts:
+            counts[tier] += 1
+    return counts
 
 
 def _only(pressure: Mapping[str, Pressure], resource: str) -> dict[str, Pressure]:

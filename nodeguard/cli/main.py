@@ -25,6 +25,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "get": ("nodeguard.cli.get:get", "List resources: the node."),
     "describe": ("nodeguard.cli.describe:describe", "Describe a resource in detail: the node."),
     "tree": ("nodeguard.cli.tree:tree", "Show the cgroup tree with limits, usage and pressure."),
+    "top": ("nodeguard.cli.top:top", "Show the CPU and memory that node and pods use."),
+    "stats": ("nodeguard.cli.stats:stats", "Print the kubelet's Summary, or metrics for Prometheus."),
     "doctor": ("nodeguard.cli.doctor:doctor", "Show what this host has and lacks, and what falls back to what."),
     "config": ("nodeguard.cli.config:config", "Show the settings in effect, or check configuration files."),
     "cleanup": ("nodeguard.cli.cleanup:cleanup", "Remove what a killed nodeguard left behind."),

@@ -1,0 +1,43 @@
+"""``nodeguard stats``: everything that is measured, for programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from nodeguard import __version__
+from nodeguard.agent.root import find_root
+from nodeguard.cli.option import config_file_option, load_and_warn
+from nodeguard.cli.printer import output_option, print_object
+from nodeguard.cli.top import look_twice
+from nodeguard.model.summary import summary_object
+from nodeguard.policy.exposition import exposition
+from nodeguard.policy.metrics import Facts, metric_families
+
+
+@click.command(short_help="Print the kubelet's Summary, or metrics for Prometheus.")
+@output_option("json", "yaml", "prometheus")
+@click.option("--only-cpu-and-memory", is_flag=True, help="Leave disks, network and processes out.")
+@config_file_option
+def stats(output: str, only_cpu_and_memory: bool, **options: Any) -> None:
+    """Print what node, pods and containers use: the kubelet's Summary, or metrics for Prometheus.
+
+    A figure that is not known is left out, it is never zero. Disks are walked once; with --only-cpu-and-memory not at
+    all.
+    """
+    config = load_and_warn(options)
+    look = look_twice(config, find_root(config), only_cpu_and_memory=only_cpu_and_memory)
+    if output == "prometheus":
+        facts = Facts(
+            summary=look.summary,
+            tiers=look.tiers,
+            groups=look.groups,
+            capacity=look.capacity,
+            pods_by_tier=look.pods_by_tier,
+            evictions=None,
+            version=__version__,
+        )
+        click.echo(exposition(metric_families(facts)), nl=False)
+    else:
+        print_object(summary_object(look.summary), output)
