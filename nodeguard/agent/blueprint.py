@@ -48,7 +48,7 @@ class Blueprint:
     @property
     def layer_dir(self) -> Path:
         """The writable layer and the mounted root file system."""
-        return self.sandbox.state_dir / "containers" / self.container_id
+        return self.sandbox.host.paths.pod_layers_dir(self.sandbox.uid) / self.container_id
 
     @property
     def log_path(self) -> Path:
@@ -152,7 +152,7 @@ def _image(plan: Blueprint) -> image.UnpackedImage:
     ref = image.classify(plan.container.image)
     if ref.kind is image.ImageKind.HOST:
         return image.UnpackedImage(rootfs=rootfs.ensure_host_root(paths.run_dir))
-    return image.ensure_unpacked(ref, paths.state_dir / "images")
+    return image.ensure_unpacked(ref, paths.image_dir)
 
 
 def _stop_signal(word: str) -> int:
@@ -235,7 +235,7 @@ def _host_mounts(plan: Blueprint) -> Iterator[bundle.Mount]:
     if image.classify(plan.container.image).kind is not image.ImageKind.HOST:
         return
     paths = plan.sandbox.host.paths
-    own = [str(path) for path in (paths.run_dir, paths.state_dir, paths.log_dir)]
+    own = [str(path) for path in paths.own]
     yield from rootfs.host_submounts(mount.list_mounts(NO_DISKS), hidden=own)
     yield bundle.private_tmpfs("/run")
     for path in own:

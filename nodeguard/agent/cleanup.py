@@ -89,6 +89,7 @@ def remove_pod(driver: Driver, paths: Paths, record: Record) -> None:
     if _is_ours(driver, record):
         driver.remove(record.cgroup)
     remove_tree(Path(record.log_dir))
+    remove_tree(record.layers)
     remove_tree(Path(record.state_dir))
     remove_tree(run_dir)
 
@@ -107,7 +108,7 @@ def _steps(driver: Driver, root: str, paths: Paths, boot_id: str) -> Iterator[Ca
             yield partial(_remove_unrecorded, directory)
         elif not record.owner.is_alive(boot_id):
             yield partial(_remove_recorded, driver, paths, record)
-    for directory in list(pod_dirs(paths.state_dir)):
+    for directory in list(pod_dirs(paths.nodefs_dir)):
         if not paths.pod_run_dir(directory.name).exists():
             yield partial(_remove_state, directory)
     for path in _unrecorded_cgroups(driver, root, paths):
@@ -135,6 +136,7 @@ def _remove_state(directory: Path) -> str:
     record = read_record(directory)
     if record is not None:
         remove_tree(Path(record.log_dir))
+        remove_tree(record.layers)
     remove_tree(directory)
     return f"volumes {directory}"
 

@@ -549,6 +549,10 @@ def _merge(
     findings += _check_grace_periods(given, maps)
     findings += _check_image_gc(given, values)
     values.update({attribute: MappingProxyType(entries) for attribute, entries in maps.items()})
+    if values["log_dir"] is None:
+        nodefs = values["nodefs"]
+        values["log_dir"] = Path("/var/log/pods") if nodefs is None else nodefs / "logs"
+        origins["podLogsDir"] = origins["nodeguard.nodefs"]
     if values["cgroup_root"] is None:
         parent = values["cgroup_parent"]
         values["cgroup_root"] = f"{parent.rstrip('/')}/{TREE_NAME}"

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodeguard.agent.clock import Clock
+from nodeguard.agent.config import Config
 from nodeguard.agent.event import EventSource
 from nodeguard.agent.exits import Exits
+from nodeguard.agent.history import History
 from nodeguard.agent.log import LogLine
 from nodeguard.agent.loop import Loop
 from nodeguard.agent.record import Owner
@@ -26,11 +28,44 @@ LogSink = Callable[[Pod, str, LogLine], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paths:
-    """Where things are kept; every path below one of the three directories."""
+    """Where things are kept; every path below one of these directories.
+
+    ``nodefs`` has the pods' directories instead of ``state_dir``, ``imagefs`` the images and writable layers.
+    """
 
     run_dir: Path
     state_dir: Path
     log_dir: Path
+    nodefs: Path | None = None
+    imagefs: Path | None = None
+
+    @classmethod
+    def of(cls, config: Config) -> Paths:
+        """Where this configuration says."""
+        return cls(
+            run_dir=config.run_dir,
+            state_dir=config.state_dir,
+            log_dir=config.log_dir,
+            nodefs=config.nodefs,
+            imagefs=config.imagefs,
+        )
+
+    @property
+    def own(self) -> tuple[Path, ...]:
+        """The directories themselves: nothing of them is a container's business."""
+        return tuple(
+            path for path in (self.run_dir, self.state_dir, self.log_dir, self.nodefs, self.imagefs) if path is not None
+        )
+
+    @property
+    def nodefs_dir(self) -> Path:
+        """The directory whose file system is nodefs."""
+        return self.nodefs or self.state_dir
+
+    @property
+    def image_dir(self) -> Path:
+        """The unpacked images; its file system is imagefs."""
+        return (self.imagefs or self.state_dir) / "images"
 
     @property
     def exit_dir(self) -> Path:
@@ -47,8 +82,12 @@ class Paths:
         return self.run_dir / "pods" / uid
 
     def pod_state_dir(self, uid: str) -> Path:
-        """Volumes and writable layers of a pod."""
-        return self.state_dir / "pods" / uid
+        """Volumes of a pod."""
+        return self.nodefs_dir / "pods" / uid
+
+    def pod_layers_dir(self, uid: str) -> Path:
+        """Writable layers of a pod: beside the images where these have a file system of their own."""
+        return self.pod_state_dir(uid) / "containers" if self.imagefs is None else self.imagefs / "layers" / uid
 
     def pod_log_dir(self, namespace: str, name: str, uid: str) -> Path:
         """Logs of a pod, named as the kubelet does."""
@@ -76,6 +115,7 @@ class Host:
     loop: Loop
     watcher: Watcher
     events: EventSource
+    history: History
     on_log: LogSink
     takes_logs: Callable[[], bool]
     """Whether whoever gets log lines keeps up with them; meanwhile they stay in their files."""

@@ -32,16 +32,18 @@ def start(host: Host, *, uid: str, pod_run_dir: Path, pod_cgroup: str) -> None:
         raise HostLacks("shareProcessNamespace needs catatonit (Debian package catatonit)")
     container_id, namespaces = f"{uid}{CGROUP}", pod_run_dir / "ns"
     directory = pod_run_dir / "bundles" / container_id
+    view = rootfs.ensure_host_root(host.paths.run_dir)
+    seen = [path for path in host.paths.own if (view / path.relative_to("/")).is_dir()]
     spec = bundle.ContainerSpec(
         args=(program, "-P"),
-        rootfs=str(rootfs.ensure_host_root(host.paths.run_dir)),
+        rootfs=str(view),
         readonly_rootfs=True,
         uid=NOBODY,
         gid=NOBODY,
         no_new_privileges=True,
         cgroups_path=f"{pod_cgroup}/{CGROUP}",
         namespaces=(bundle.Namespace(type="mount"), bundle.Namespace(type="pid")),
-        mounts=tuple(bundle.hidden(str(path)) for path in (host.paths.state_dir, host.paths.run_dir)),
+        mounts=tuple(bundle.hidden(str(path)) for path in seen),
         annotations={bundle.POD_UID_ANNOTATION: uid},
     )
     host.driver.create(spec.cgroups_path, uid)

@@ -49,6 +49,13 @@ class Record:
     log_dir: str
     state_dir: str
     runtime: str
+    layers_dir: str = ""
+    """Where the writable layers are; empty: in the state directory."""
+
+    @property
+    def layers(self) -> Path:
+        """The directory of the pod's writable layers."""
+        return Path(self.layers_dir) if self.layers_dir else Path(self.state_dir) / "containers"
 
     def write(self, pod_dir: Path) -> None:
         """Write the record; the directory is made and must not have existed."""

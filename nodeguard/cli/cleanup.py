@@ -24,10 +24,11 @@ def cleanup() -> None:
     from nodeguard.kernel import proc
 
     config = load({})
-    paths = Paths(run_dir=config.run_dir, state_dir=config.state_dir, log_dir=config.log_dir)
+    paths = Paths.of(config)
     root = find_root(config)
     result = remove_crashed(root, paths, proc.boot_id(), tell=click.echo)
-    release_unused(root, paths, proc.boot_id())
+    if not result.failed:  # what is left may be below the unit, which would take it along
+        release_unused(root, paths, proc.boot_id())
     if result.failed:
         raise NodeguardError(f"{result.failed} of {result.failed + result.removed} could not be removed")
     if not result.removed:

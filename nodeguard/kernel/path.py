@@ -6,13 +6,17 @@ import ctypes
 import errno
 import os
 import struct
+from collections.abc import Callable
 from typing import Any
+
+from nodeguard.kernel.filesystem import mount_id
 
 _SYS_OPENAT2 = 437
 """The same on every architecture, as all system calls since Linux 5.2."""
 
-_RESOLVE_NO_MAGICLINKS, _RESOLVE_NO_SYMLINKS, _RESOLVE_BENEATH = 0x02, 0x04, 0x08
+_RESOLVE_NO_XDEV, _RESOLVE_NO_MAGICLINKS, _RESOLVE_NO_SYMLINKS, _RESOLVE_BENEATH = 0x01, 0x02, 0x04, 0x08
 _RESOLVE_IN_ROOT = 0x10
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 StrPath = str | os.PathLike[str]
 
@@ -33,6 +37,38 @@ def open_beneath(root: StrPath, path: StrPath, flags: int = os.O_RDONLY, mode: i
         OSError: there is no such file; ELOOP for a symlink, EXDEV for a path that climbs out.
     """
     return _open(root, path, flags, mode, _RESOLVE_BENEATH | _RESOLVE_NO_SYMLINKS)
+
+
+def subdirectory_opener() -> Callable[[int, str], int]:
+    """What opens a directory by its name in an open one, quickly: never through a symlink, never into another mount.
+
+    It raises OSError: ENOTDIR or ELOOP for what is no directory, EXDEV where something is mounted.
+    """
+    number = ctypes.c_long(_SYS_OPENAT2)
+    how = ctypes.create_string_buffer(
+        struct.pack("QQQ", _DIRECTORY, 0, _RESOLVE_NO_XDEV | _RESOLVE_NO_SYMLINKS | _RESOLVE_BENEATH), 24
+    )
+    size, call = ctypes.c_size_t(24), _libc().syscall
+
+    def open_directly(parent: int, name: str) -> int:
+        fd: int = call(number, parent, os.fsencode(name), how, size)
+        if fd >= 0:
+            return fd
+        error = ctypes.get_errno()
+        if error == errno.ENOSYS:
+            return _open_and_compare(parent, name)
+        raise OSError(error, os.strerror(error), name)
+
+    return open_directly
+
+
+def _open_and_compare(parent: int, name: str) -> int:
+    """Before Linux 5.6."""
+    fd = os.open(name, _DIRECTORY, dir_fd=parent)
+    if mount_id(fd) != mount_id(parent):
+        os.close(fd)
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), name)
+    return fd
 
 
 def _open(root: StrPath, path: StrPath, flags: int, mode: int, resolve: int) -> int:

@@ -511,3 +511,10 @@ def test_a_known_field_says_why_it_has_no_effect() -> None:
         "config.yaml:2: failCgroupV1: accepted, has no effect: nodeguard runs on cgroup v1, hybrid and v2 alike",
     ]
     assert not set(WITHOUT_EFFECT) & {setting.name for setting in SETTINGS}
+
+
+def test_logs_go_where_the_pods_go_unless_told_otherwise() -> None:
+    assert build([]).log_dir == Path("/var/log/pods")
+    config = from_text("", nodefs="/mnt/node")
+    assert (config.log_dir, config.origins["podLogsDir"]) == (Path("/mnt/node/logs"), "flag --nodefs")
+    assert from_text("podLogsDir: /logs", nodefs="/mnt/node").log_dir == Path("/logs")
