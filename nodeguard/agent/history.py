@@ -14,14 +14,14 @@ import os
 import queue
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nodeguard.errors import HistoryDamaged, NodeguardError, PermissionDenied
-from nodeguard.model.decision import DecisionRecord, Progress
+from nodeguard.model.decision import Action, DecisionRecord, DecisionType, Progress
 from nodeguard.model.instant import parse_rfc3339
 from nodeguard.model.meta import Event
 from nodeguard.model.unwire import from_wire
@@ -394,6 +394,20 @@ def read_decisions(
 def read_events(path: Path, *, pod: str | None = None, since: float | None = None) -> list[Event]:
     """Events, oldest first, as ``read_decisions``."""
     return [from_wire(Event, json.loads(body)) for body in _bodies(path, "event", pod, since)]
+
+
+def count_evictions(path: Path) -> dict[str, int]:
+    """Pods that had to go, by signal, as far as is remembered; what was only observed does not count.
+
+    Raises:
+        As ``read_decisions``.
+    """
+    query = (
+        "SELECT json_extract(body, '$.signal') FROM entry WHERE kind = 'decision' "
+        "AND json_extract(body, '$.type') IN (?, ?) AND json_extract(body, '$.action') = ?"
+    )
+    rows = _select(path, query, [DecisionType.EVICTION, DecisionType.LIMIT_EXCEEDED, Action.EVICT])
+    return dict(Counter(signal for (signal,) in rows if signal is not None))
 
 
 def _bodies(path: Path, kind: str, pod: str | None, since: float | None) -> list[str]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from nodeguard import __version__
+from nodeguard.agent.config import Config
 from nodeguard.agent.root import find_root
 from nodeguard.cli.option import config_file_option, load_and_warn
-from nodeguard.cli.printer import output_option, print_object
+from nodeguard.cli.printer import output_option, print_object, warn
 from nodeguard.cli.top import look_twice
+from nodeguard.errors import NodeguardError
 from nodeguard.model.summary import summary_object
 from nodeguard.policy.exposition import exposition
 from nodeguard.policy.metrics import Facts, metric_families
@@ -35,9 +38,20 @@ def stats(output: str, only_cpu_and_memory: bool, **options: Any) -> None:
             groups=look.groups,
             capacity=look.capacity,
             pods_by_tier=look.pods_by_tier,
-            evictions=None,
+            evictions=_evictions(config),
             version=__version__,
         )
         click.echo(exposition(metric_families(facts)), nl=False)
     else:
         print_object(summary_object(look.summary), output)
+
+
+def _evictions(config: Config) -> Mapping[str, int] | None:
+    """None when the history cannot be read."""
+    from nodeguard.agent.history import FILE_NAME, count_evictions
+
+    try:
+        return count_evictions(config.state_dir / FILE_NAME)
+    except NodeguardError as e:
+        warn(e)
+        return None

@@ -28,6 +28,13 @@ from nodeguard.policy.metric_table import (
     Table,
 )
 
+_EVICTION_SIGNALS = {
+    "emptyDir": "emptydirfs.limit",
+    "ephemeral-storage/pod": "ephemeralpodfs.limit",
+    "ephemeral-storage/container": "ephemeralcontainerfs.limit",
+}
+"""Source: kubernetes, pkg/kubelet/eviction/eviction_manager.go, signalEmptyDirFsLimit and the like."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
@@ -85,7 +92,8 @@ def _own(facts: Facts) -> Iterator[Family]:
     )
     if facts.evictions is not None:
         help_text = "Cumulative number of pod evictions by eviction signal"
-        yield _counts("kubelet_evictions", "counter", help_text, "eviction_signal", facts.evictions)
+        counts = {_EVICTION_SIGNALS.get(signal, signal): count for signal, count in facts.evictions.items()}
+        yield _counts("kubelet_evictions", "counter", help_text, "eviction_signal", counts)
     yield _number("machine_cpu_cores", "Number of logical CPU cores.", facts.capacity.cpu_millicpu / 1000)
     yield _number("machine_memory_bytes", "Amount of memory installed on the machine.", facts.capacity.memory_bytes)
 
