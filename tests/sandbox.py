@@ -24,8 +24,10 @@ def patient(seconds: float) -> float:
     return seconds * _TIMEOUT_FACTOR
 
 
-# What a run may leave in the directories on purpose: locks, which runtime works here, the cache of unpacked images.
-KEPT_NAMES = frozenset({"images", "lock", "runtime.json"})
+# What a run may leave on purpose: locks, the history, which runtime works here, the cache of unpacked images.
+KEPT_NAMES = frozenset(
+    {"images", "lock", "runtime.json", "eviction.lock", "history.db", "history.db-wal", "history.db-shm", "history.lock"}
+)
 
 
 def mount_points(below: str) -> list[str]:

@@ -17,3 +17,7 @@ class Clock:
     def now(self) -> float:
         """UNIX seconds."""
         return time.monotonic() + self._offset
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds that never go back, for comparing instants of this process."""
+        return time.monotonic_ns()

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from nodeguard.agent import blueprint
+from nodeguard.agent import blueprint, oom
 from nodeguard.agent.log import ContainerLog, LogLine
 from nodeguard.agent.sandbox import Sandbox
 from nodeguard.agent.watch import GROWS
@@ -38,6 +38,11 @@ class ContainerWorker:
         self._changed = changed
         self.view = ContainerView(name=container.name, kind=container.kind)
         self._instance: _Instance | None = None
+
+    @property
+    def killed_at(self) -> float | None:
+        """When the latest instance was killed by us, if it was."""
+        return self.view.killed_at
 
     def create(self) -> None:
         """Make the next instance."""
@@ -133,6 +138,7 @@ class ContainerWorker:
         """The kernel's OOM killer took processes of the instance."""
         name = self._container.name
         self._warning("OOMKilling", f"The kernel's OOM killer took {count} process(es) of container {name}")
+        oom.record(self._host, self._sandbox.pod, self._sandbox.cgroup, name, kills=count)
 
     def _normal(self, reason: str, message: str) -> None:
         self._host.events.normal(self._sandbox.pod.meta, reason, message, self._container.name)

@@ -12,6 +12,8 @@ from nodeguard.agent.clock import Clock
 from nodeguard.agent.config import Config
 from nodeguard.agent.event import EventSource, Listener
 from nodeguard.agent.exits import Exits
+from nodeguard.agent.guard import Guard
+from nodeguard.agent.history import FILE_NAME, History
 from nodeguard.agent.host import Host, HostSettings, LogSink, Paths
 from nodeguard.agent.loop import Loop
 from nodeguard.agent.pod import PodWorker
@@ -24,6 +26,8 @@ from nodeguard.agent.watch import Watcher
 from nodeguard.errors import Conflict, HostLacks, InvalidInput
 from nodeguard.kernel import proc, process
 from nodeguard.kernel.cgroup.detect import detect
+from nodeguard.model.eviction import EVICTED
+from nodeguard.model.meta import Event
 from nodeguard.model.pod import Pod, PriorityClass
 from nodeguard.model.status import Phase
 from nodeguard.policy.effective import amount, effective_requests
@@ -35,6 +39,7 @@ STARTS_AT_ONCE = 4
 
 MEMSW = "memory.memsw.limit_in_bytes"
 FAILED_EXIT_CODE = 1
+EVICTED_EXIT_CODE = 11
 
 
 class Node:
@@ -48,10 +53,17 @@ class Node:
         self._workers: list[PodWorker] = []
         self._running: set[str] = set()
         self._host: Host | None = None
+        self._guard: Guard | None = None
         self._started_calls: list[Callable[[], None]] = []
 
     def __enter__(self) -> Node:
         self._host = self._open()
+        try:
+            self._guard = Guard(self._host, self._config, lambda: self._workers)
+            self._guard.open()
+        except BaseException:
+            self._close()
+            raise
         return self
 
     def __exit__(
@@ -60,9 +72,15 @@ class Node:
         if error is not None and self._running:
             self.stop_all(grace_seconds=0)
             self.run_until_gone()
+        self._close()
+
+    def _close(self) -> None:
+        if self._guard is not None:
+            self._guard.close()
         if self._host is not None:
             self._host.watcher.close()
             self._host.tree.close()
+            self._host.history.close()
         self.loop.close()
 
     @property
@@ -72,17 +90,25 @@ class Node:
             raise RuntimeError("the node is not open")
         return self._host
 
+    @property
+    def guard(self) -> Guard:
+        """What watches the open node."""
+        if self._guard is None:
+            raise RuntimeError("the node is not open")
+        return self._guard
+
     def admit(self, pods: Iterable[Pod], classes: Iterable[PriorityClass]) -> None:
         """Admit all pods or none, then start them.
 
         Raises:
-            Rejected: a PriorityClass is unknown or does not fit.
+            Rejected: a PriorityClass is unknown or does not fit, or the node is under pressure.
             Conflict: a pod of that name runs already.
             InvalidInput: an image cannot be had.
         """
         admitted = [admit.with_identity(pod) for pod in admit.with_priority(pods, tuple(classes))]
         if faults := admit.image_faults(admitted):
             raise InvalidInput(faults)
+        self.guard.refuse_under_pressure(admitted)
         workers = [PodWorker(self.host, pod, qos_class(pod).qos, self._gone) for pod in admitted]
         try:
             with self.host.tree.locked():
@@ -99,6 +125,7 @@ class Node:
         for worker in workers:
             self._workers.append(worker)
             self._running.add(worker.pod.meta.uid)
+            self.guard.add(worker)
             node = self.host.settings.node_name
             self.host.events.normal(
                 worker.pod.meta, "Scheduled", f"Successfully assigned {worker.pod.meta.key} to {node} ({worker.qos})"
@@ -130,7 +157,9 @@ class Node:
         return [worker.object() for worker in self._workers]
 
     def exit_code(self) -> int:
-        """What ``run`` ends with: the first failed container's own code, 0 when every pod succeeded."""
+        """What ``run`` ends with: 11 if a pod was evicted, else the first failed container's own code, else 0."""
+        if any(worker.status().get("reason") == EVICTED for worker in self._workers):
+            return EVICTED_EXIT_CODE
         failed = [worker for worker in self._workers if worker.status().get("phase") != Phase.SUCCEEDED]
         if not failed:
             return 0
@@ -140,7 +169,7 @@ class Node:
 
     def _open(self) -> Host:
         config = self._config
-        paths = Paths(run_dir=config.run_dir, state_dir=config.state_dir, log_dir=config.log_dir)
+        paths = Paths.of(config)
         driver = detect()
         node_capacity = config.node_capacity(proc.read_capacity())
         if config.fail_swap_on and node_capacity.swap_bytes:
@@ -167,7 +196,8 @@ class Node:
             clock=self.clock,
             loop=self.loop,
             watcher=watcher,
-            events=EventSource(self.clock, self._on_event),
+            events=EventSource(self.clock, self._happened),
+            history=History(paths.state_dir / FILE_NAME),
             on_log=self._on_log,
             takes_logs=self._takes_logs,
             driver=driver,
@@ -191,6 +221,10 @@ class Node:
             ),
         )
 
+    def _happened(self, event: Event) -> None:
+        self._on_event(event)
+        self.host.history.event(event)
+
     def _refuse_known_names(self, pods: list[Pod]) -> None:
         records = (read_record(directory) for directory in pod_dirs(self.host.paths.run_dir))
         taken = {f"{record.namespace}/{record.name}": record for record in records if record is not None}
@@ -205,6 +239,7 @@ class Node:
         self.host.tree.discount(worker.qos, _requested_millicpu(worker.pod))
         if self._running:
             self.host.tree.weigh()
+        self.guard.gone(worker)
 
     def _all_gone(self) -> bool:
         if self._started_calls and all(w.status().get("phase") != Phase.PENDING for w in self._workers):

@@ -13,7 +13,7 @@ from nodeguard.agent.host import Host
 from nodeguard.agent.loop import Timer
 from nodeguard.agent.sandbox import Sandbox
 from nodeguard.errors import CgroupGone, NodeguardError
-from nodeguard.kernel.cgroup.memory import MemorySample
+from nodeguard.kernel.cgroup.memory import MemorySample, read_memory
 from nodeguard.kernel.cgroup.process import count_processes
 from nodeguard.model.instant import rfc3339
 from nodeguard.model.pod import Pod, QOSClass
@@ -109,6 +109,10 @@ class PodWorker:
             with suppress(CgroupGone):
                 self._sandbox.killer.strike()
 
+    def killed_at(self) -> float | None:
+        """When the last container that did not end by itself was killed; None if all did."""
+        return max((w.killed_at for w in self._containers.values() if w.killed_at is not None), default=None)
+
     def memory(self) -> MemorySample | None:
         """What is charged to the pod; nothing while it has no cgroup, None if the kernel does not tell."""
         meter = self._sandbox.meter
@@ -121,6 +125,14 @@ class PodWorker:
         except (OSError, ValueError) as e:
             log.warning("memory not readable pod=%s error=%s", self.pod.meta.key, e)
             return None
+
+    def container_memory(self) -> dict[str, int]:
+        """The working set of each container that has a cgroup, in bytes by name."""
+        found = {}
+        for name in self._containers:
+            with suppress(OSError, ValueError, NodeguardError):
+                found[name] = read_memory(self.host.driver, f"{self._sandbox.cgroup}/{name}").working_set_bytes
+        return found
 
     def process_count(self) -> int | None:
         """How many processes the pod has, threads aside; None if the kernel does not tell."""

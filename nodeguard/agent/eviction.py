@@ -1,0 +1,157 @@
+"""Evictions carried out: struck, told, waited for until their resources are back.
+
+Source: kubernetes, pkg/kubelet/eviction/eviction_manager.go, evictPod, waitForPodsCleanup. The kubelet waits 10 s at
+least for a kill, in which a second hog would take all that is left: whoever was killed at once has two seconds here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from nodeguard.agent.host import Host
+from nodeguard.agent.pod import PodWorker
+from nodeguard.agent.turn import Turn
+from nodeguard.model.decision import Outcome
+from nodeguard.model.eviction import EVICTED, Eviction
+from nodeguard.model.signal import Resource, Signal
+
+log = logging.getLogger(__name__)
+
+KILLED_PATIENCE_SECONDS = 2.0
+"""How long somebody killed at once may take to give memory or process ids back before the next one goes."""
+
+CLEANUP_PATIENCE_SECONDS = 30.0
+"""The same where a disk has to be cleared, or a grace period has passed. Source: podCleanupTimeout."""
+
+DISRUPTION_REASON = "TerminationByKubelet"
+
+
+@dataclass(kw_only=True)
+class Victim:
+    """A pod that was told to go; instants are the loop's clock's.
+
+    ``term_at`` is when its grace period began; ``killed_at`` when its processes had SIGKILL pending, None while it
+    still has its grace period.
+    """
+
+    worker: PodWorker
+    eviction: Eviction
+    record_id: str
+    decided_at: float
+    term_at: float | None
+    killed_at: float | None
+    give_up_at: float
+
+
+class Evictor:
+    """Carries evictions out and remembers whose resources are still on their way back."""
+
+    def __init__(self, host: Host, turn: Turn, *, ended: Callable[[Victim, Outcome], None]) -> None:
+        """``ended(victim, outcome)``: GONE, or PENDING when it took too long."""
+        self._host, self._turn, self._ended = host, turn, ended
+        self._victims: list[Victim] = []
+        self.given_up: set[str] = set()
+        """Uids of pods that did not go in time: it is no use to evict them once more."""
+
+    def has(self, worker: PodWorker) -> bool:
+        """Whether the pod is on its way already."""
+        return any(victim.worker is worker for victim in self._victims)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Somebody's resources are still to come back."""
+        return bool(self._victims)
+
+    @property
+    def has_somebody_to_hurry(self) -> bool:
+        """Somebody still has a grace period."""
+        return any(victim.killed_at is None for victim in self._victims)
+
+    def may_evict(self) -> bool:
+        """Whether it is this process's turn."""
+        return self._turn.take()
+
+    def strike(self, worker: PodWorker) -> float:
+        """SIGKILL is pending for everything in the pod, before anything else is done; returns when that was."""
+        worker.strike()
+        return self._host.clock.now()
+
+    def evict(self, worker: PodWorker, eviction: Eviction, struck_at: float | None) -> Victim:
+        """Have one pod go, which was struck already or has a grace period."""
+        now = self._host.clock.now()
+        victim = Victim(
+            worker=worker,
+            eviction=eviction,
+            record_id="",
+            decided_at=now if struck_at is None else struck_at,
+            term_at=now if struck_at is None else None,
+            killed_at=struck_at,
+            give_up_at=now + _patience(eviction),
+        )
+        self._victims.append(victim)
+        self._host.events.warning(worker.pod.meta, EVICTED, eviction.message, annotations=eviction.annotations)
+        worker.stop(
+            float(eviction.grace_seconds),
+            reason=EVICTED,
+            message=eviction.message,
+            disruption=DISRUPTION_REASON if eviction.is_disruption else "",
+        )
+        return victim
+
+    def hurry(self) -> None:
+        """A hard threshold is met: whoever still has a grace period has it no longer."""
+        for victim in self._victims:
+            if victim.killed_at is None:
+                victim.killed_at = self.strike(victim.worker)
+                victim.give_up_at = victim.killed_at + KILLED_PATIENCE_SECONDS
+                victim.worker.stop(0.0)
+
+    def settle(self) -> None:
+        """See who is gone by now, and for whom nobody waits any longer."""
+        if not self._victims:
+            return
+        now = self._host.clock.now()
+        for victim in list(self._victims):
+            if victim.worker.is_gone:
+                self._end(victim, Outcome.GONE)
+            elif now >= victim.give_up_at:
+                log.error("evicted pod is still there pod=%s", victim.worker.pod.meta.key)
+                self._host.events.warning(
+                    victim.worker.pod.meta, "ExceededGracePeriod", "Container runtime did not kill the pod in time"
+                )
+                self.given_up.add(victim.worker.pod.meta.uid)
+                self._end(victim, Outcome.PENDING)
+
+    def next_deadline(self) -> float | None:
+        """When ``settle`` gives the next one up."""
+        return min((victim.give_up_at for victim in self._victims), default=None)
+
+    def close(self) -> None:
+        """Nobody is waited for any more."""
+        for victim in list(self._victims):
+            self._end(victim, Outcome.GONE if victim.worker.is_gone else Outcome.PENDING)
+        self._turn.close()
+
+    def _end(self, victim: Victim, outcome: Outcome) -> None:
+        if victim.killed_at is None:
+            victim.killed_at = victim.worker.killed_at()
+        self._victims.remove(victim)
+        self._ended(victim, outcome)
+        if not self._victims:
+            self._turn.give()
+
+
+def worker_of(eviction: Eviction, workers: Iterable[PodWorker]) -> PodWorker | None:
+    """The worker of the pod that is to go, by uid; None when it has gone by itself meanwhile."""
+    uid = eviction.candidate.pod.meta.uid
+    return next((worker for worker in workers if worker.pod.meta.uid == uid and not worker.is_gone), None)
+
+
+def _patience(eviction: Eviction) -> float:
+    signal = eviction.signal
+    returns_at_once = isinstance(signal, Signal) and signal.resource in (Resource.MEMORY, Resource.PIDS)
+    if eviction.grace_seconds == 0 and returns_at_once:
+        return KILLED_PATIENCE_SECONDS
+    return max(10.0, 1.5 * eviction.grace_seconds) + CLEANUP_PATIENCE_SECONDS

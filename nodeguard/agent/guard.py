@@ -1,0 +1,189 @@
+"""Everything that watches one node and evicts from it, put together."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from nodeguard.agent.candidate import Candidates
+from nodeguard.agent.config import Config
+from nodeguard.agent.eviction import Evictor, Victim
+from nodeguard.agent.gate import refuse_under_pressure
+from nodeguard.agent.history import new_id
+from nodeguard.agent.host import Host
+from nodeguard.agent.legacy_disk import DiskSpaceManager
+from nodeguard.agent.live import LiveNode
+from nodeguard.agent.node_facts import node_facts
+from nodeguard.agent.node_status import NodeStatus, pressures_told
+from nodeguard.agent.observe import Arena, Observer, file_systems_of
+from nodeguard.agent.pod import PodWorker
+from nodeguard.agent.pressure import PressureLoop
+from nodeguard.agent.turn import Turn
+from nodeguard.kernel.filesystem import OpenFileSystem
+from nodeguard.kernel.protection import protect
+from nodeguard.model.decision import Action, Outcome, Pass, Progress
+from nodeguard.model.eviction import Eviction, Layout
+from nodeguard.model.node import MountPlace
+from nodeguard.model.pod import Pod
+from nodeguard.model.signal import Signal
+from nodeguard.policy.decision import eviction_record
+from nodeguard.policy.legacy_disk import DiskSpacePolicy, FsInfo
+from nodeguard.policy.node_condition import NodeEvent
+from nodeguard.policy.threshold import with_containerfs
+
+log = logging.getLogger(__name__)
+
+GOOD_NEWS = ("NodeReady", "NodeHasSufficientMemory", "NodeHasNoDiskPressure", "NodeHasSufficientPID")
+
+
+class Guard:
+    """Owned by ``agent.node``; everything is called in the loop's thread."""
+
+    def __init__(self, host: Host, config: Config, workers: Callable[[], Sequence[PodWorker]]) -> None:
+        self._host, self._workers = host, workers
+        self._is_open = False
+        eviction = config.eviction()
+        layout = Layout()
+        nodefs = OpenFileSystem(host.paths.state_dir)
+        file_systems = file_systems_of(layout, nodefs, None)
+        places = {
+            name: MountPlace(mount_point=each.mount_point, device=each.source) for name, each in file_systems.items()
+        }
+        arena = Arena(
+            memory_bytes=host.capacity.memory_bytes if "memory" in config.capacity else None,
+            pids=host.capacity.pids if "pids" in config.capacity else None,
+        )
+        self._disk_space = _disk_space_manager(config.low_diskspace_threshold_mb, file_systems)
+        self._candidates = Candidates(workers, lambda _: None)
+        self.status = NodeStatus(
+            node_facts(config, host.capacity, name=host.settings.node_name, runtime=host.runtime.name),
+            loop=host.loop,
+            run_dir=host.paths.run_dir,
+            owner=host.owner,
+            thresholds=with_containerfs(eviction.thresholds, layout),
+            transition_ns=eviction.transition_ns,
+            layout=layout,
+            places=places,
+            pods=self._pods,
+            on_events=self._tell_events,
+            is_out_of_disk=None if self._disk_space is None else self._disk_space.is_out_of_disk,
+        )
+        self._live = LiveNode(host.loop, host.paths.run_dir, host.owner, node=self.status.node)
+        self._loop = PressureLoop(
+            host,
+            Observer(host.driver, host.tree.root, arena, file_systems),
+            config=eviction,
+            modes=config.eviction_mode,
+            layout=layout,
+            candidates=self._candidates,
+            evictor=Evictor(host, Turn(host.paths.run_dir / "eviction.lock"), ended=self._ended),
+            reclaim=lambda _: None,
+            status=self.status,
+            record=self._record,
+            told=self._live.report,
+        )
+
+    def open(self) -> None:
+        """Look for the first time, and go on from there."""
+        refused = protect()
+        if refused:
+            log.info("this host refuses to its agent: %s", ", ".join(refused))
+        self._loop.open()
+        self.status.open()
+        self._is_open = True
+
+    def close(self) -> None:
+        """Nobody looks any more."""
+        self._loop.close()
+        self._live.close()
+        self.status.close()
+
+    def add(self, worker: PodWorker) -> None:
+        """A pod has been admitted."""
+        self._candidates.add(worker)
+        self.status.pods_changed()
+
+    def gone(self, worker: PodWorker) -> None:
+        """Nothing is left of a pod."""
+        self._loop.pod_gone()
+        self._candidates.remove(worker)
+        self.status.pods_changed()
+
+    def refuse_under_pressure(self, pods: Sequence[Pod]) -> None:
+        """All of them may come in.
+
+        Raises:
+            RefusedUnderPressure: the node is short of something, here or by the word of another nodeguard process.
+        """
+        told = pressures_told(self._host.paths.run_dir, self._host.owner)
+        is_out_of_disk = self._disk_space is not None and self._disk_space.is_out_of_disk()
+        refuse_under_pressure(pods, {*self._loop.conditions, *told}, is_out_of_disk=is_out_of_disk)
+
+    def _pods(self) -> Iterable[Pod]:
+        return (worker.pod for worker in self._workers() if not worker.is_gone)
+
+    def _tell_events(self, events: Sequence[NodeEvent]) -> None:
+        for event in events:
+            if not self._is_open and event.reason in GOOD_NEWS:
+                continue  # a node without pressure is what everybody expects of a start
+            self._host.events.of_node(event.type, self._host.settings.node_name, event.reason, event.message)
+
+    def _record(self, looked: Pass, eviction: Eviction, action: Action) -> str:
+        """Have it written down; the record is made where it is written, the loop has better things to do."""
+        id_, node_name = new_id(), self._host.settings.node_name
+        at = self._wall(looked.now_ns)
+        crossed_ns = looked.decision.memory.first_met_ns.get(eviction.threshold) if eviction.threshold else None
+        crossed_at = None if crossed_ns is None else self._wall(crossed_ns)
+        self._host.history.append(
+            lambda: eviction_record(
+                looked, eviction, id_=id_, node_name=node_name, at=at, crossed_at=crossed_at, action=action
+            )
+        )
+        return id_
+
+    def _ended(self, victim: Victim, outcome: Outcome) -> None:
+        self._host.history.update(
+            victim.record_id,
+            Progress(
+                term_at=victim.term_at,
+                killed_at=victim.killed_at,
+                gone_at=self._host.clock.now() if outcome is Outcome.GONE else None,
+                freed_bytes=self._freed(victim),
+                outcome=outcome,
+            ),
+        )
+
+    def _freed(self, victim: Victim) -> int | None:
+        """What is back of what was short; for a limit of the pod's own, what it took."""
+        signal, because = victim.eviction.signal, victim.eviction.because
+        if not isinstance(signal, Signal):
+            return because.usage
+        observed = self._loop.observations.get(signal)
+        if observed is None or because.available is None:
+            return None
+        return max(0, observed.available - because.available)
+
+    def _wall(self, monotonic_ns: int) -> float:
+        clock = self._host.clock
+        return clock.now() - (clock.monotonic_ns() - monotonic_ns) / 1e9
+
+
+def _disk_space_manager(
+    threshold_mb: int | None, file_systems: Mapping[str, OpenFileSystem]
+) -> DiskSpaceManager | None:
+    if threshold_mb is None:
+        return None
+
+    def ask(name: str) -> FsInfo:
+        seen = file_systems[name].read()
+        return FsInfo(
+            usage=seen.used_bytes, capacity=seen.capacity_bytes, available=seen.available_bytes, timestamp=0.0
+        )
+
+    return DiskSpaceManager(
+        runtime=lambda: ask("imagefs"),
+        root=lambda: ask("nodefs"),
+        policy=DiskSpacePolicy.of(threshold_mb),
+        now=time.monotonic,
+    )
