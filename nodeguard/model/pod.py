@@ -277,6 +277,11 @@ class Pod:
         """Init containers and sidecars in their order, then app containers; no ephemeral ones."""
         return self.init_containers + self.containers
 
+    @property
+    def is_inactive(self) -> bool:
+        """It has ended and nobody removes it: to the kubelet it is not there. One that is being removed still is."""
+        return self.given.has_ended and self.meta.deletion_timestamp is None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriorityClass:

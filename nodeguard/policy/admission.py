@@ -71,8 +71,9 @@ def admit(
     nominated: Iterable[Pod] = (),
     terminating: frozenset[str] = frozenset(),
 ) -> AdmissionResult:
-    """Judge ``pod`` beside the ``active`` ones, in the order in which they came; whoever has ended does not count.
+    """Judge ``pod`` beside the ``active`` ones, in the order in which they came.
 
+    Whoever has ended does not count, for the kubelet only once nobody removes it any more.
     ``conditions`` of the node (``MemoryPressure``) count for the kubelet alone, the rest for the scheduler alone:
     disruption budgets, pods nominated to this node that wait for room, and the pods (namespace/name) that are being
     terminated by an earlier preemption.
@@ -89,7 +90,7 @@ def admit_bound(
 ) -> AdmissionResult:
     """The kubelet's verdict. Only the first failure is told; a critical pod gets in at the expense of others."""
     pod, node = newcomer.pod, with_true_os(node)
-    present = [other for other in active if not other.pod.given.has_ended]
+    present = [other for other in active if not other.pod.is_inactive]
     room = Room(node, without_unknown_extended(newcomer, node))
     for other in present:
         room.add(room.meet(other))

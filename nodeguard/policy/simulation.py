@@ -233,10 +233,10 @@ class _World:
         return [self._pods[number] for number in sorted(self._active)]
 
     def candidates(self) -> Iterator[Candidate]:
-        """The pods that can be evicted, with what is known of them."""
+        """The pods that can be evicted, with what is known of them; ended ones count until they are removed."""
         for number in sorted(self._active):
             pod = self._pods[number]
-            if not pod.given.has_ended:
+            if number in self._running_grace or not pod.is_inactive:
                 usage = next((usage for usage in reversed(self._stats) if _is_about(usage, pod)), None)
                 grace = self._running_grace.get(number)
                 yield Candidate(facts=facts_of(pod), order=number, usage=usage, running_grace_seconds=grace)

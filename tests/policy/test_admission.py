@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -122,6 +123,15 @@ ADMITTED = (True, "", "")
 )
 def test_the_kubelet_tells_the_first_failure(pod: Pod, active: list[Pod], expected: tuple[bool, str, str]) -> None:
     assert verdict(bound(pod, *active)) == expected
+
+
+def test_a_pod_that_has_ended_is_there_for_the_kubelet_while_it_is_removed() -> None:
+    ended = placed("ended", "cpu=1", given=GivenStatus(phase="Failed"))
+    leaving = replace(ended, meta=replace(ended.meta, deletion_timestamp=1.0))
+    wanted = placed("p", "cpu=1")
+    assert verdict(bound(wanted, ended)) == ADMITTED
+    assert verdict(bound(wanted, leaving)) == lacks("cpu", 1000, 1000, 1000)
+    assert sought(wanted, leaving).admitted
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,14 @@ def test_pass_3_pods_that_have_ended_are_no_candidates() -> None:
     assert rankings(played(scenario(LOW, pods=pods))) == [["runs"]]
 
 
+def test_pass_3_pods_that_have_ended_are_candidates_while_they_are_removed() -> None:
+    ended = pod("ended", status={"phase": "Failed"})
+    removed = {**ended, "metadata": {"name": "removed", "deletionTimestamp": "2026-01-01T00:00:00Z"}}
+    assert rankings(played(scenario(LOW, pods=[ended, removed]))) == [["removed"]]
+    evicted_first = [LOW, {**LOW, "replacePods": [ended]}]
+    assert rankings(played(scenario(*evicted_first, pods=[pod("ended")]))) == [["ended"], ["ended"]]
+
+
 def test_conditions_of_the_node_count_as_seen_at_the_first_step() -> None:
     node = {**NODE, "status": {**NODE["status"], "conditions": [
         {"type": "DiskPressure", "status": "True"}, {"type": "Ready", "status": "True"},
