@@ -10,18 +10,18 @@ nodeStatusReportFrequency; kubernetes, pkg/controller/nodelifecycle (nodeMonitor
 
 from __future__ import annotations
 
-import json
 import logging
-import os
+import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from nodeguard.agent.loop import Loop, Timer
-from nodeguard.agent.record import Owner, write_json
+from nodeguard.agent.node_file import NodeFile, path_of, read_node_files, remove_dead, to_text, write_text
+from nodeguard.agent.record import Owner
 from nodeguard.kernel.machine import read_contention
 from nodeguard.model.contention import ContentionSample
 from nodeguard.model.eviction import Candidate, EvictionMemory, Layout, Observations, Snapshot
@@ -44,7 +44,7 @@ from nodeguard.policy.node_condition import (
 from nodeguard.policy.node_object import node_object
 from nodeguard.policy.pod_share import PodShare, pod_share
 from nodeguard.policy.shortage import shortage_details
-from nodeguard.policy.signal_state import SignalState, condition_ends, signal_states, unread
+from nodeguard.policy.signal_state import condition_ends, signal_states, unread
 
 log = logging.getLogger(__name__)
 
@@ -52,25 +52,8 @@ RENEW_SECONDS = 10.0
 """Source: kubernetes, nodeStatusUpdateFrequency."""
 HEARTBEAT_SECONDS = 300.0
 """How old the heartbeat of conditions that do not change becomes. Source: kubernetes, nodeStatusReportFrequency."""
+TOGETHER_SECONDS = 0.2
 PRESSURES = frozenset(Pressure)
-MAX_BYTES = 8 << 20
-"""More than a thousand pods need."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeFile:
-    """What one process tells. ``node`` is the v1 Node without conditions; ``renewed_at`` the monotonic clock's seconds.
-
-    ``ends`` maps conditions to when they will be over, UNIX seconds, if no threshold is met again.
-    """
-
-    owner: Owner
-    renewed_at: float
-    node: Mapping[str, Any]
-    conditions: tuple[NodeCondition, ...]
-    signals: tuple[SignalState, ...] = ()
-    ends: Mapping[str, float] = field(default_factory=dict)
-    pods: tuple[PodShare, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +97,7 @@ class NodeStatus:
         of the last report; ``is_out_of_disk`` switches the legacy condition on.
         """
         self._facts, self._loop, self._owner = facts, loop, owner
-        self._path = run_dir / "nodes" / f"{owner.pid}.json"
+        self._path = path_of(run_dir, owner)
         self._thresholds, self._transition_ns, self._layout, self._places = thresholds, transition_ns, layout, places
         self._pods, self._on_events = pods, on_events
         self._observe, self._is_out_of_disk, self._sample = observe, is_out_of_disk, sample
@@ -126,7 +109,11 @@ class NodeStatus:
         self._reported_at = 0.0
         self._shares: dict[str, PodShare] = {}
         self._timer: Timer | None = None
+        self._pods_timer: Timer | None = None
         self._is_open = False
+        self._writing = threading.Lock()
+        self._unwritten: NodeFile | None = None
+        self._is_writing = False
 
     @property
     def conditions(self) -> tuple[NodeCondition, ...]:
@@ -161,7 +148,7 @@ class NodeStatus:
             memory=memory,
             observations=observations,
             unknown=unknown,
-            candidates=candidates or self._look.candidates,
+            candidates=candidates,
             now_ns=now_ns,
             now=self._loop.clock.now(),
         )
@@ -172,24 +159,27 @@ class NodeStatus:
             self._write()
 
     def pods_changed(self) -> None:
-        """A pod has come or gone."""
-        if self._is_open:
-            self._write()
+        """A pod has come or gone; those that do so together are told together."""
+        if self._is_open and self._pods_timer is None:
+            self._pods_timer = self._loop.call_at(self._loop.clock.now() + TOGETHER_SECONDS, self._tell_pods)
 
     def set_faults(self, faults: Sequence[str]) -> None:
         """What keeps the agent from looking after pods, if anything does: the node is not Ready then."""
         if tuple(faults) != self._faults:
             self._faults = tuple(faults)
-            self._tell()
-            self._write()
+            if self._is_open:
+                self._tell()
+                self._write()
 
     def close(self) -> None:
         """This process looks after nothing any more."""
-        self._is_open = False
-        if self._timer is not None:
-            self._timer.cancel()
-        with suppress(OSError):
-            self._path.unlink(missing_ok=True)
+        for timer in (self._timer, self._pods_timer):
+            if timer is not None:
+                timer.cancel()
+        with self._writing:
+            self._is_open = False
+            with suppress(OSError):
+                self._path.unlink(missing_ok=True)
 
     def _renew(self) -> None:
         self._contention = (self._sample(), self._contention[0])
@@ -205,6 +195,10 @@ class NodeStatus:
             self._tell()
         self._write()
         self._timer = self._loop.call_at(now + RENEW_SECONDS, self._renew)
+
+    def _tell_pods(self) -> None:
+        self._pods_timer = None
+        self._write()
 
     def _tell(self) -> None:
         now = self._loop.clock.now()
@@ -229,41 +223,47 @@ class NodeStatus:
         )
 
     def _write(self) -> None:
-        """A full disk keeps nobody from working; what others read is as old as the last write then."""
+        """Have it written by a thread: a disk that is slow keeps nobody from deciding. The latest is what counts."""
+        self._unwritten = self._file()
+        if not self._is_writing:
+            self._is_writing = True
+            self._write_latest()
+
+    def _write_latest(self) -> None:
+        file, self._unwritten = self._unwritten, None
+        if file is None or not self._is_open:
+            self._is_writing = False
+            return
+        self._loop.in_thread(lambda: self._replace(file), self._written)
+
+    def _replace(self, file: NodeFile) -> None:
+        text = to_text(file)
+        with self._writing:
+            if self._is_open:
+                write_text(self._path, text)
+
+    def _written(self, _: Any, error: BaseException | None) -> None:
+        if error is not None:
+            log.warning("status of the node not written path=%s error=%s", self._path, error)
+        self._write_latest()
+
+    def _file(self) -> NodeFile:
         look, now = self._look, self._loop.clock.now()
         now_ns = look.now_ns + round((now - look.now) * 1e9)
         shares = {pod.meta.uid: self._shares.get(pod.meta.uid) or pod_share(pod, now) for pod in self._pods()}
         self._shares = shares
-        file = NodeFile(
+        ends = condition_ends(look.memory, self._transition_ns, now_ns=now_ns, now=now)
+        return NodeFile(
             owner=self._owner,
             renewed_at=time.monotonic(),
-            node=node_object(self._facts),
+            facts=self._facts,
             conditions=self._conditions,
             signals=signal_states(
                 self._thresholds, look.memory, look.observations, self._places, now_ns=now_ns, now=now
             ),
-            ends={
-                str(condition): at
-                for condition, at in condition_ends(look.memory, self._transition_ns, now_ns=now_ns, now=now).items()
-            },
+            ends={str(condition): at for condition, at in ends.items()},
             pods=tuple(shares.values()),
         )
-        try:
-            write_json(self._path, asdict(file))
-        except OSError as e:
-            log.warning("status of the node not written path=%s error=%s", self._path, e)
-
-
-def read_node_files(run_dir: Path, boot_id: str) -> tuple[NodeFile, ...]:
-    """What living processes tell, the one that has run longest first; damaged files are passed over."""
-    found = []
-    with suppress(FileNotFoundError):
-        for path in sorted((run_dir / "nodes").iterdir()):
-            if path.suffix == ".json" and not path.name.startswith("."):
-                file = _read(path)
-                if file is not None and file.owner.is_alive(boot_id):
-                    found.append(file)
-    return tuple(sorted(found, key=lambda file: (file.owner.start_time_ticks, file.owner.pid)))
 
 
 def told_conditions(files: Iterable[NodeFile], *, monotonic: float, now: float) -> tuple[NodeCondition, ...]:
@@ -276,43 +276,3 @@ def pressures_told(run_dir: Path, owner: Owner) -> tuple[str, ...]:
     files = [file for file in read_node_files(run_dir, owner.boot_id) if file.owner != owner]
     conditions = told_conditions(files, monotonic=time.monotonic(), now=time.time())
     return tuple(condition.type for condition in conditions if condition.status == "True")
-
-
-def remove_dead(run_dir: Path, boot_id: str) -> None:
-    """Remove what ended processes told, and what cannot be read."""
-    with suppress(FileNotFoundError):
-        for path in sorted((run_dir / "nodes").iterdir()):
-            file = _read(path)
-            if file is None or not file.owner.is_alive(boot_id):
-                with suppress(OSError):
-                    path.unlink()
-
-
-def _read(path: Path) -> NodeFile | None:
-    try:
-        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-            data = json.loads(file.read(MAX_BYTES))
-        return _node_file(data)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return None
-
-
-def _node_file(data: dict[str, Any]) -> NodeFile:
-    """
-    Raises:
-        ValueError, TypeError, KeyError, AttributeError: it is none.
-    """
-    node = data["node"]
-    if node["kind"] != "Node" or not isinstance(node["metadata"]["name"], str):
-        raise ValueError("no Node")
-    for part in (node["metadata"]["labels"], node["spec"], node["status"]["capacity"], node["status"]["nodeInfo"]):
-        part.items()
-    return NodeFile(
-        owner=Owner(**data["owner"]),
-        renewed_at=float(data["renewed_at"]),
-        node=node,
-        conditions=tuple(NodeCondition(**condition) for condition in data["conditions"]),
-        signals=tuple(SignalState(**state) for state in data["signals"]),
-        ends={str(condition): float(at) for condition, at in data["ends"].items()},
-        pods=tuple(PodShare(**share) for share in data["pods"]),
-    )

@@ -14,13 +14,14 @@ from typing import Any
 
 from nodeguard.agent.config import Config
 from nodeguard.agent.node_facts import node_facts
-from nodeguard.agent.node_status import NodeFile, read_node_files, told_conditions
+from nodeguard.agent.node_file import NodeFile, read_node_files
+from nodeguard.agent.node_status import told_conditions
 from nodeguard.errors import HostLacks, RuntimeFailed
 from nodeguard.kernel import proc, process
 from nodeguard.model.node import NodeCondition
 from nodeguard.model.signal import SIGNAL_ORDER, Pressure
 from nodeguard.policy.node_condition import READY, silenced
-from nodeguard.policy.node_object import node_object, with_conditions
+from nodeguard.policy.node_object import node_object
 from nodeguard.policy.pod_share import PodShare
 from nodeguard.policy.signal_state import SignalState
 
@@ -62,7 +63,7 @@ def put_together(files: tuple[NodeFile, ...], *, monotonic: float, now: float) -
         for condition, at in file.ends.items():
             ends[condition] = max(at, ends.get(condition, at))
     return NodeView(
-        node=with_conditions(files[0].node, told_conditions(files, monotonic=monotonic, now=now)),
+        node=node_object(files[0].facts, told_conditions(files, monotonic=monotonic, now=now)),
         agents=tuple(file.owner.pid for file in files),
         renewed_at=now - (monotonic - fresh_last[-1].renewed_at),
         signals=_in_order(signals.values()),

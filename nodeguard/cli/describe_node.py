@@ -16,8 +16,10 @@ from nodeguard.agent.text import format_age, format_bytes
 from nodeguard.cli.get_node import check_name, node_roles
 from nodeguard.cli.option import config_file_option, load_and_warn
 from nodeguard.model.instant import parse_rfc3339
+from nodeguard.model.pod import ResourceList
 from nodeguard.model.quantity import ZERO, Quantity
 from nodeguard.model.signal import Resource
+from nodeguard.policy.effective import sum_of
 from nodeguard.policy.signal_state import SignalState, ThresholdState
 
 _RESOURCES = ("cpu", "memory", "ephemeral-storage")
@@ -136,30 +138,17 @@ def _pods(view: NodeView, now: float) -> Iterator[str]:
 def _allocated(view: NodeView) -> Iterator[str]:
     yield "Allocated resources:"
     yield "  (Total limits may be over 100 percent, i.e., overcommitted.)"
-    named = {name for pod in view.pods for name in (*pod.requests, *pod.limits)}
-    resources = (*_RESOURCES, *sorted(named - {*_RESOURCES}))
+    requests, limits = sum_of(pod.requests for pod in view.pods), sum_of(pod.limits for pod in view.pods)
+    resources = (*_RESOURCES, *sorted({*requests, *limits} - {*_RESOURCES}))
     rows = []
     for resource in resources:
-        sums = [str(_sum(amounts.get(resource) for amounts in all_)) for all_ in _amounts(view)]
-        rows.append((resource, *(_share(view, resource, {resource: amount}) for amount in sums)))
+        rows.append((resource, _share(view, resource, requests), _share(view, resource, limits)))
     yield from _table(("Resource", "Requests", "Limits"), rows)
 
 
-def _amounts(view: NodeView) -> tuple[list[Mapping[str, str]], list[Mapping[str, str]]]:
-    return [pod.requests for pod in view.pods], [pod.limits for pod in view.pods]
-
-
-def _sum(amounts: Any) -> Quantity:
-    total = ZERO
-    for amount in amounts:
-        if amount is not None:
-            total = total + Quantity.parse(amount)
-    return total
-
-
-def _share(view: NodeView, resource: str, amounts: Mapping[str, str]) -> str:
+def _share(view: NodeView, resource: str, amounts: ResourceList) -> str:
     """An amount, and how much of what the node may give it is."""
-    amount = Quantity.parse(amounts.get(resource, "0"))
+    amount = amounts.get(resource, ZERO)
     total = Quantity.parse(view.node["status"]["allocatable"].get(resource, "0"))
     percent = amount.nano * 100 // total.nano if total.nano else 0
     return f"{amount} ({percent}%)"

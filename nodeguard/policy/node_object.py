@@ -8,7 +8,7 @@ Source: kubernetes, staging/src/k8s.io/api/core/v1/types.go, Node; pkg/kubelet/k
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from nodeguard.model.instant import rfc3339
@@ -22,43 +22,31 @@ PROVIDER = "nodeguard"
 
 
 def node_object(facts: NodeFacts, conditions: Iterable[NodeCondition] = ()) -> dict[str, Any]:
-    """The node with these conditions, and the taints that follow from them beside its own."""
-    spec: dict[str, Any] = {"providerID": f"{PROVIDER}://{facts.name}"}
-    if facts.taints:
-        spec["taints"] = [_taint_object(taint) for taint in facts.taints]
-    if facts.unschedulable:
-        spec["unschedulable"] = True
-    node = {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": _metadata(facts),
-        "spec": spec,
-        "status": {
-            "capacity": {name: str(quantity) for name, quantity in sorted(facts.capacity.items())},
-            "allocatable": {name: str(quantity) for name, quantity in sorted(facts.allocatable.items())},
-            "conditions": [],
-            "addresses": [{"type": one.type, "address": one.address} for one in facts.addresses],
-            "nodeInfo": _node_info(facts),
-        },
-    }
-    return with_conditions(node, conditions)
-
-
-def with_conditions(node: Mapping[str, Any], conditions: Iterable[NodeCondition]) -> dict[str, Any]:
-    """The object of a node that has none, with conditions and the taints that follow from them.
+    """The node with these conditions, and the taints that follow from them beside its own.
 
     The phase comes back with the legacy condition OutOfDisk, and with it alone.
     """
     conditions = tuple(conditions)
-    spec, status = dict(node["spec"]), dict(node["status"])
-    follow = condition_taints(conditions, unschedulable=bool(spec.get("unschedulable")))
-    taints = [*spec.pop("taints", ()), *map(_taint_object, follow)]
-    if taints:
-        spec["taints"] = taints
-    if any(condition.type == OUT_OF_DISK for condition in conditions):
-        status["phase"] = RUNNING
-    status["conditions"] = [condition_object(condition) for condition in conditions]
-    return {**node, "spec": spec, "status": status}
+    taints = (*facts.taints, *condition_taints(conditions, unschedulable=facts.unschedulable))
+    is_legacy = any(condition.type == OUT_OF_DISK for condition in conditions)
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": _metadata(facts),
+        "spec": {
+            "providerID": f"{PROVIDER}://{facts.name}",
+            **({"taints": [_taint_object(taint) for taint in taints]} if taints else {}),
+            **({"unschedulable": True} if facts.unschedulable else {}),
+        },
+        "status": {
+            "capacity": {name: str(quantity) for name, quantity in sorted(facts.capacity.items())},
+            "allocatable": {name: str(quantity) for name, quantity in sorted(facts.allocatable.items())},
+            **({"phase": RUNNING} if is_legacy else {}),
+            "conditions": [condition_object(condition) for condition in conditions],
+            "addresses": [{"type": one.type, "address": one.address} for one in facts.addresses],
+            "nodeInfo": _node_info(facts),
+        },
+    }
 
 
 def condition_object(condition: NodeCondition) -> dict[str, str]:

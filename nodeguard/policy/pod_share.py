@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nodeguard.model.pod import Pod, ResourceList
@@ -12,15 +11,15 @@ from nodeguard.policy.qos import qos_class
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodShare:
-    """One pod: what it requests and may use at most, as quantities in text; ``started_at`` is UNIX seconds."""
+    """One pod: what it requests and may use at most; ``started_at`` is UNIX seconds."""
 
     namespace: str
     name: str
     uid: str
     qos_class: str
     priority: int
-    requests: Mapping[str, str]
-    limits: Mapping[str, str]
+    requests: ResourceList
+    limits: ResourceList
     started_at: float
 
 
@@ -32,11 +31,7 @@ def pod_share(pod: Pod, started_at: float) -> PodShare:
         uid=pod.meta.uid,
         qos_class=qos_class(pod).qos.value,
         priority=pod.priority or 0,
-        requests=_texts(effective_requests(pod)),
-        limits=_texts(effective_limits(pod)),
+        requests=effective_requests(pod),
+        limits=effective_limits(pod),
         started_at=started_at,
     )
-
-
-def _texts(resources: ResourceList) -> dict[str, str]:
-    return {name: str(quantity) for name, quantity in sorted(resources.items())}
