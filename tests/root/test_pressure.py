@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -122,11 +121,17 @@ def _read(running: Running) -> None:
     ("policy", "order"), [("qos", ["besteffort", "burstable"]), ("kubelet", ["burstable", "besteffort"])]
 )
 def test_the_order_of_the_policies(sandbox: Sandbox, policy: str, order: list[str]) -> None:
-    """Only without the two others is there enough; whoever keeps within its request stays under both policies."""
+    """Only without the two others is there enough; whoever keeps within its request stays under both policies.
+
+    The grace period is for everybody to have taken what it is to hold.
+    """
     guaranteed = holder("guaranteed", 40, limits="cpu=1 memory=100Mi")
     burstable = holder("burstable", 60, "memory=10Mi")
     besteffort = holder("besteffort", 30)
-    options = ("--capacity", "memory=512Mi", "--eviction-hard", "memory.available<440Mi", "--eviction-policy", policy)
+    options = (
+        *("--capacity", "memory=512Mi", "--eviction-policy", policy),
+        *("--eviction-soft", "memory.available<440Mi", "--eviction-soft-grace-period", "memory.available=8s"),
+    )
     with start_pods(sandbox, guaranteed, burstable, besteffort, options=options) as running:
         running.read_until('"reason": "Evicted"', count=2)
         outcome = stop(running)
@@ -259,6 +264,5 @@ def test_the_status_file_goes_with_its_process(sandbox: Sandbox) -> None:
         wait_for_up(running)
         path = Path(sandbox.run_dir) / "nodes" / f"{running.pid}.json"
         wait_for(path.exists, "the status file")
-        assert json.loads(path.read_text())["node"]["kind"] == "Node"
         stop(running)
     assert not path.exists()
