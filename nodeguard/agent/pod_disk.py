@@ -49,6 +49,11 @@ class PodPlaces:
     volumes: tuple[VolumePlace, ...] = ()
     small_files: tuple[Path, ...] = ()
 
+    @property
+    def has_memory_volumes(self) -> bool:
+        """Whether something changes that the disks do not tell of."""
+        return any(volume.in_memory for volume in self.volumes)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskUsage:
