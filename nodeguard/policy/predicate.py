@@ -45,11 +45,11 @@ def filters(pod: Pod, node: NodeView, room: Room) -> Iterator[Failure]:
     is_at_home = pod.meta.controller_kind == "DaemonSet" or is_tolerated(_UNSCHEDULABLE_TAINT, pod.tolerations)
     if node.unschedulable and not is_at_home:
         yield _failure("NodeUnschedulable", "node(s) were unschedulable", is_hopeless=True)
-    if room.lacks_company:
+    if room.lacks_company:  # of these three, one is told
         yield _failure("InterPodAffinity", "node(s) didn't match pod affinity rules", is_hopeless=True)
-    if room.has_unwanted_company:
+    elif room.has_unwanted_company:
         yield _failure("InterPodAffinity", "node(s) didn't match pod anti-affinity rules")
-    if room.is_unwanted:
+    elif room.is_unwanted:
         yield _failure("InterPodAffinity", "node(s) didn't satisfy existing pods anti-affinity rules")
 
 
