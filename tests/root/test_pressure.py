@@ -31,9 +31,9 @@ CRITICAL = "system-node-critical"
 def holder(name: str, mib: int, requests: str = "", limits: str = "", **spec: object) -> Json:
     """Takes so much memory at once, says ``up`` and holds it; on SIGTERM it says ``bye`` and ends."""
     script = (
-        "import signal, sys, time\n"
+        "import os, signal, time\n"
         f"held = b'x' * ({mib} << 20)\n"
-        "def end(*_):\n    print('bye', flush=True)\n    sys.exit(0)\n"
+        "def end(*_):\n    os.write(1, b'bye\\n')\n    os._exit(0)\n"
         "signal.signal(signal.SIGTERM, end)\n"
         "print('up', flush=True)\n"
         "time.sleep(1000)\n"
