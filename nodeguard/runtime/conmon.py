@@ -29,7 +29,7 @@ _NOT_FOUND = re.compile(
 )
 _NOT_EXECUTABLE = re.compile(
     r'exec: "[^"]*": .*(permission denied|is a directory)|executable file [`\'"].*permission denied'
-    r"|open executable: permission denied",
+    r"|open executable: (permission denied|operation not permitted)",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -109,9 +109,10 @@ def runtime_argv(runtime: str | Path, root: Path, *words: str, systemd_cgroup: b
 class Creation:
     """A container being created; ``sync_fd`` turns readable when the answer is there."""
 
-    def __init__(self, process: subprocess.Popen[bytes], sync_fd: int, error_fd: int) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], sync_fd: int, error_fd: int, bundle: Path) -> None:
         self._process = process
         self._error_fd = error_fd
+        self._bundle = bundle
         self.sync_fd = sync_fd
 
     def finish(self) -> int:
@@ -124,7 +125,7 @@ class Creation:
             answer = _read_line(self.sync_fd)
             if not answer.strip():
                 raise RuntimeFailed(f"conmon ended without an answer: {self._complaint() or 'no message'}")
-            return parse_answer(answer)
+            return parse_answer(answer, self._bundle)
         finally:
             self.abandon()
 
@@ -176,11 +177,13 @@ def start_conmon(request: ConmonRequest) -> Creation:
     finally:
         os.close(sync_write)
         os.close(error_write)
-    return Creation(process, sync_read, error_read)
+    return Creation(process, sync_read, error_read, request.bundle)
 
 
-def parse_answer(line: bytes) -> int:
+def parse_answer(line: bytes, bundle: Path | None = None) -> int:
     """The pid in conmon's answer: ``{"data": PID}``, or ``{"data": -1, "message": …}`` with the runtime's stderr.
+
+    The bundle is asked for what the runtime does not say.
 
     Raises:
         RuntimeFailed: the runtime refused, or this is no answer.
@@ -191,13 +194,15 @@ def parse_answer(line: bytes) -> int:
     except (ValueError, KeyError, TypeError, AttributeError) as e:
         raise RuntimeFailed(f"conmon gave an answer that cannot be read: {line[:200]!r}") from e
     if pid <= 0:
-        raise start_failure(message)
+        raise start_failure(message, bundle)
     return pid
 
 
-def start_failure(stderr: str) -> RuntimeFailed:
+def start_failure(stderr: str, bundle: Path | None = None) -> RuntimeFailed:
     """The runtime's complaint as a status: exit code 127 command not found, 126 not executable, else 128."""
     message = runtime_message(stderr)
+    if bundle is not None and message.startswith("open executable: "):  # crun does not say which
+        message = f"{_program(bundle)}: {message}"
     if _NOT_FOUND.search(message):
         exit_code = 127
     elif _NOT_EXECUTABLE.search(message):
@@ -205,6 +210,10 @@ def start_failure(stderr: str) -> RuntimeFailed:
     else:
         exit_code = 128
     return RuntimeFailed(message, reason="StartError", exit_code=exit_code)
+
+
+def _program(bundle: Path) -> str:
+    return str(json.loads((bundle / "config.json").read_bytes())["process"]["args"][0])
 
 
 def runtime_message(stderr: str) -> str:

@@ -120,8 +120,9 @@ def mount_volume(
     options = ["rbind", _PROPAGATION[entry.mount_propagation]]
     if entry.read_only or always_read_only:
         options.append("ro")
-        if _can_set_mounts_recursively():
-            options.append("rro")  # what is mounted below, too
+        # What is mounted below, too. Below a file there is nothing, and crun 1.8 fails there: "open mount target".
+        if source.is_dir() and _can_set_mounts_recursively():
+            options.append("rro")
     else:
         options.append("rw")
     return Mount(destination=entry.mount_path, source=str(source), options=tuple(options))

@@ -142,12 +142,20 @@ def test_an_answer_with_raw_control_bytes() -> None:
         ),
         pytest.param("executable file `x` not found in $PATH: No such file or directory", 127, id="crun, not in PATH"),
         pytest.param("crun: open executable: Permission denied", 126, id="crun, not executable"),
+        pytest.param("open executable: Operation not permitted", 126, id="crun, a directory"),
         pytest.param("", 128, id="nothing said"),
     ],
 )
 def test_start_failure(message: str, exit_code: int) -> None:
     failure = start_failure(message)
     assert (failure.container_exit_code, failure.reason) == (exit_code, "StartError")
+
+
+def test_crun_does_not_say_which_program(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"process": {"args": ["/etc/passwd", "x"]}}')
+    line = b'{"data": -1, "message": "open executable: Permission denied"}'
+    with pytest.raises(RuntimeFailed, match=r"^/etc/passwd: open executable: Permission denied$"):
+        parse_answer(line, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -187,6 +187,16 @@ def test_mount_options(
     assert (made.destination, made.source, made.options) == ("/m", str(tmp_path), options)
 
 
+def test_nothing_is_mounted_below_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """crun 1.8 does not take "rro" for one."""
+    monkeypatch.setattr(volume, "_can_set_mounts_recursively", lambda: True)
+    file = tmp_path / "file"
+    file.touch()
+    entry = VolumeMount(name="v", mount_path="/m", read_only=True)
+    made = mount_volume(entry, file, sub_path="", sub_path_target=tmp_path / "t")
+    assert made.options == ("rbind", "rprivate", "ro")
+
+
 @pytest.mark.parametrize(
     ("propagation", "privileged", "words"),
     [
