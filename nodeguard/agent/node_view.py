@@ -15,12 +15,12 @@ from typing import Any
 from nodeguard.agent.config import Config
 from nodeguard.agent.node_facts import node_facts
 from nodeguard.agent.node_file import NodeFile, read_node_files
+from nodeguard.agent.node_look import look_at_host
 from nodeguard.agent.node_status import told_conditions
 from nodeguard.errors import HostLacks, RuntimeFailed
 from nodeguard.kernel import proc, process
-from nodeguard.model.node import NodeCondition
-from nodeguard.model.signal import SIGNAL_ORDER, Pressure
-from nodeguard.policy.node_condition import READY, silenced
+from nodeguard.model.signal import SIGNAL_ORDER
+from nodeguard.policy.node_condition import ready_verdict, report, silenced
 from nodeguard.policy.node_object import node_object
 from nodeguard.policy.pod_share import PodShare
 from nodeguard.policy.signal_state import SignalState
@@ -73,15 +73,14 @@ def put_together(files: tuple[NodeFile, ...], *, monotonic: float, now: float) -
 
 
 def look(config: Config) -> NodeView:
-    """The node when nobody looks after pods: what it has, and nothing about how it does."""
+    """The node when nobody looks after pods: its signals as they are now, and nobody who says that it is ready."""
     now = time.time()
     capacity = config.node_capacity(proc.read_capacity())
     facts = node_facts(config, capacity, name=os.uname().nodename)
-    nothing_said = [
-        NodeCondition(type=type_, status="", reason="", message="", last_heartbeat_at=now, last_transition_at=now)
-        for type_ in (*Pressure, READY)
-    ]
-    return NodeView(node=node_object(facts, silenced(nothing_said, heard_at=None, now=now)))
+    seen = look_at_host(config, capacity)
+    ready = silenced(report([ready_verdict()], (), now).conditions, heard_at=None, now=now)
+    conditions = (*report(seen.verdicts, (), now).conditions, *ready)
+    return NodeView(node=node_object(facts, conditions), signals=_in_order(seen.signals))
 
 
 def _in_order(states: Iterable[SignalState]) -> tuple[SignalState, ...]:

@@ -98,14 +98,18 @@ def condition_ends(memory: EvictionMemory, transition_ns: int, *, now_ns: int, n
 def unread(
     thresholds: Iterable[Threshold], observations: Observations, unknown: Collection[Pressure]
 ) -> dict[Pressure, str]:
-    """Which signals cannot be read, for the message of each condition that is Unknown."""
+    """Which signals cannot be read, for the message of each condition that is Unknown.
+
+    That of the pods' cgroup is not there at all while nothing limits it, so it is told only when no other is.
+    """
     missing: dict[Pressure, list[str]] = {}
-    for threshold in thresholds:
-        signal = threshold.signal
-        names = missing.setdefault(signal.condition, [])
-        if signal.condition in unknown and signal not in observations and signal not in names:
-            names.append(signal)
-    return {pressure: f"{', '.join(names)} cannot be read" for pressure, names in missing.items() if names}
+    for signal in dict.fromkeys(threshold.signal for threshold in thresholds):
+        if signal.condition in unknown and signal not in observations:
+            missing.setdefault(signal.condition, []).append(signal)
+    for names in missing.values():
+        if len(names) > 1 and Signal.ALLOCATABLE_MEMORY_AVAILABLE in names:
+            names.remove(Signal.ALLOCATABLE_MEMORY_AVAILABLE)
+    return {pressure: f"{', '.join(names)} cannot be read" for pressure, names in missing.items()}
 
 
 def _state(threshold: Threshold, is_below: bool, first_ns: int | None, due: Collection[Threshold]) -> ThresholdState:

@@ -70,3 +70,11 @@ def test_what_cannot_be_read_is_named_once() -> None:
         Pressure.DISK: "nodefs.available cannot be read"
     }
     assert unread(thresholds, {}, []) == {}
+
+
+def test_the_pods_cgroup_is_named_only_when_it_is_the_one() -> None:
+    thresholds = config("memory.available<1Gi", enforce=("pods",)).thresholds
+    unknown = [Pressure.MEMORY]
+    assert unread(thresholds, {}, unknown)[Pressure.MEMORY] == "memory.available cannot be read"
+    found = unread(thresholds, seen("memory.available=1Gi/2Gi"), unknown)
+    assert found[Pressure.MEMORY] == "allocatableMemory.available cannot be read"
