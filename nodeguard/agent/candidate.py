@@ -23,9 +23,10 @@ class Candidates:
         self._disk = disk
         self._facts: dict[str, PodFacts] = {}
 
-    def add(self, worker: PodWorker) -> None:
-        """A pod has been admitted."""
-        self._facts[worker.pod.meta.uid] = facts_of(worker.pod)
+    def add(self, worker: PodWorker) -> PodFacts:
+        """A pod has been admitted; returns its facts."""
+        facts = self._facts[worker.pod.meta.uid] = facts_of(worker.pod)
+        return facts
 
     def remove(self, worker: PodWorker) -> None:
         """Nothing of the pod is left."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from nodeguard.agent.candidate import Candidates
 from nodeguard.agent.config import Config
+from nodeguard.agent.disk import DiskMeter, read_cpu, read_layout
 from nodeguard.agent.eviction import Evictor, Victim
 from nodeguard.agent.gate import refuse_under_pressure
 from nodeguard.agent.history import new_id
@@ -23,7 +24,7 @@ from nodeguard.agent.turn import Turn
 from nodeguard.kernel.filesystem import OpenFileSystem
 from nodeguard.kernel.protection import protect
 from nodeguard.model.decision import Action, Outcome, Pass, Progress
-from nodeguard.model.eviction import Eviction, Layout
+from nodeguard.model.eviction import Eviction
 from nodeguard.model.node import MountPlace
 from nodeguard.model.pod import Pod
 from nodeguard.model.signal import Signal
@@ -44,9 +45,10 @@ class Guard:
         self._host, self._workers = host, workers
         self._is_open = False
         eviction = config.eviction()
-        layout = Layout()
-        nodefs = OpenFileSystem(host.paths.state_dir)
-        file_systems = file_systems_of(layout, nodefs, None)
+        layout = read_layout(host.paths)
+        nodefs = OpenFileSystem(host.paths.nodefs_dir)
+        imagefs = OpenFileSystem(host.paths.image_dir) if layout.dedicated_image_fs else None
+        file_systems = file_systems_of(layout, nodefs, imagefs)
         places = {
             name: MountPlace(mount_point=each.mount_point, device=each.source) for name, each in file_systems.items()
         }
@@ -55,7 +57,15 @@ class Guard:
             pids=host.capacity.pids if "pids" in config.capacity else None,
         )
         self._disk_space = _disk_space_manager(config.low_diskspace_threshold_mb, file_systems)
-        self._candidates = Candidates(workers, lambda _: None)
+        self._disks = DiskMeter(
+            host.loop,
+            host.paths,
+            layout,
+            on_change=self._storage_changed,
+            cpu_of=self._cpu_of,
+            thorough_seconds=config.volume_stats_agg_period_ns / 1e9,
+        )
+        self._candidates = Candidates(workers, self._disks.usage)
         self.status = NodeStatus(
             node_facts(config, host.capacity, name=host.settings.node_name, runtime=host.runtime.name),
             loop=host.loop,
@@ -79,6 +89,7 @@ class Guard:
             candidates=self._candidates,
             evictor=Evictor(host, Turn(host.paths.run_dir / "eviction.lock"), ended=self._ended),
             reclaim=lambda _: None,
+            refresh=self._disks.refresh,
             status=self.status,
             record=self._record,
             told=self._live.report,
@@ -96,18 +107,20 @@ class Guard:
     def close(self) -> None:
         """Nobody looks any more."""
         self._loop.close()
+        self._disks.close()
         self._live.close()
         self.status.close()
 
     def add(self, worker: PodWorker) -> None:
         """A pod has been admitted."""
-        self._candidates.add(worker)
+        self._disks.add(self._candidates.add(worker))
         self.status.pods_changed()
 
     def gone(self, worker: PodWorker) -> None:
         """Nothing is left of a pod."""
         self._loop.pod_gone()
         self._candidates.remove(worker)
+        self._disks.remove(worker.pod.meta.uid)
         self.status.pods_changed()
 
     def refuse_under_pressure(self, pods: Sequence[Pod]) -> None:
@@ -119,6 +132,13 @@ class Guard:
         told = pressures_told(self._host.paths.run_dir, self._host.owner)
         is_out_of_disk = self._disk_space is not None and self._disk_space.is_out_of_disk()
         refuse_under_pressure(pods, {*self._loop.conditions, *told}, is_out_of_disk=is_out_of_disk)
+
+    def _storage_changed(self) -> None:
+        self._loop.storage_changed()
+
+    def _cpu_of(self, uid: str) -> int | None:
+        worker = next((worker for worker in self._workers() if worker.pod.meta.uid == uid), None)
+        return None if worker is None else read_cpu(self._host.driver, worker.sandbox.cgroup)
 
     def _pods(self) -> Iterable[Pod]:
         return (worker.pod for worker in self._workers() if not worker.is_gone)

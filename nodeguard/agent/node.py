@@ -23,7 +23,7 @@ from nodeguard.agent.tree import Tree
 from nodeguard.agent.tree_view import read_tree, render
 from nodeguard.agent.turnstile import Turnstile
 from nodeguard.agent.watch import Watcher
-from nodeguard.errors import Conflict, HostLacks, InvalidInput
+from nodeguard.errors import Conflict, HostLacks, InvalidInput, NotFound
 from nodeguard.kernel import proc, process
 from nodeguard.kernel.cgroup.detect import detect
 from nodeguard.model.eviction import EVICTED
@@ -174,8 +174,7 @@ class Node:
         node_capacity = config.node_capacity(proc.read_capacity())
         if config.fail_swap_on and node_capacity.swap_bytes:
             raise HostLacks("failSwapOn is set and this host has swap on (swapoff -a, or failSwapOn: false)")
-        for directory in (paths.run_dir, paths.exit_dir, paths.run_dir / "pods", paths.state_dir):
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make_directories(paths)
         owner = Owner.current()
         tools = probe.find(driver.mode, paths.run_dir)
         root = prepare_root(config, driver)
@@ -251,3 +250,13 @@ class Node:
 
 def _requested_millicpu(pod: Pod) -> int:
     return amount(effective_requests(pod), "cpu").milli_value()
+
+
+def _make_directories(paths: Paths) -> None:
+    """Ours are made; a file system that was named has to be there."""
+    for flag, path in (("--nodefs", paths.nodefs), ("--imagefs", paths.imagefs)):
+        if path is not None and not path.is_dir():
+            raise NotFound(f"{flag} {path}: no such directory")
+    for directory in (paths.run_dir, paths.exit_dir, paths.run_dir / "pods", paths.state_dir, paths.image_dir):
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    paths.log_dir.mkdir(parents=True, exist_ok=True, mode=0o755)

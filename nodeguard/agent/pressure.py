@@ -83,11 +83,14 @@ class PressureLoop:
         candidates: Candidates,
         evictor: Evictor,
         reclaim: Reclaim,
+        refresh: Callable[[Callable[[], None]], None],
         status: NodeStatus,
         record: Callable[[Pass, Eviction, Action], str],
         told: Callable[[Pass], None],
     ) -> None:
-        """``record(pass, eviction, action)`` has a decision written down and returns its id; ``told`` gets every pass
+        """``refresh(then)`` counts what pods take of the disks and calls ``then`` in the loop.
+
+        ``record(pass, eviction, action)`` has a decision written down and returns its id; ``told`` gets every pass
         in which pods were looked at, and now and then one that has nothing to do but this."""
         self._host, self._observer, self._candidates, self._evictor = host, observer, candidates, evictor
         self._config = replace(config, thresholds=_in_mode(config.thresholds, modes, _WATCHED))
@@ -96,7 +99,8 @@ class PressureLoop:
         self._observed = replace(config, thresholds=observed, local_storage_isolation=False)
         self._layout = layout
         self._thresholds = with_containerfs(self._config.thresholds, layout)
-        self._reclaim, self._status, self._record, self._told = reclaim, status, record, told
+        self._reclaim, self._refresh = reclaim, refresh
+        self._status, self._record, self._told = status, record, told
         self._memory = EvictionMemory()
         self._observations: dict[Signal, Observation] = {}
         self._failed: frozenset[Signal] = frozenset()
@@ -251,7 +255,7 @@ class PressureLoop:
 
     def _act(self, done: Pass) -> None:
         decision = done.decision
-        if not decision.reclaim:
+        if decision.acted_on is None or not decision.acted_on.signal.file_system:
             self._evict_first(done)
             self._announce(decision)
         elif not self._is_reclaiming:
@@ -265,15 +269,22 @@ class PressureLoop:
         self._host.events.of_node("Warning", node, "EvictionThresholdMet", message)
 
     def _start_reclaim(self, done: Pass) -> None:
+        """A disk can wait a moment: the node gives up what it can, and what pods take of the disk is counted anew."""
         self._is_reclaiming = True
         steps = done.decision.reclaim
-        self._host.loop.in_thread(lambda: self._reclaim(steps), lambda _, error: self._reclaimed(done, error))
+        if steps:
+            self._host.loop.in_thread(lambda: self._reclaim(steps), lambda _, error: self._gave_up(done, error))
+        else:
+            self._gave_up(done, None)
 
-    def _reclaimed(self, done: Pass, error: BaseException | None) -> None:
-        """What is there now decides; who is a candidate has to be asked again, too."""
-        self._is_reclaiming = False
+    def _gave_up(self, done: Pass, error: BaseException | None) -> None:
         if error is not None:
             log.error("node-level reclaim failed error=%s", error)
+        self._refresh(lambda: self._reclaimed(done))
+
+    def _reclaimed(self, done: Pass) -> None:
+        """What is there now decides; who is a candidate has to be asked again, too."""
+        self._is_reclaiming = False
         now = {**self._observations, **self._observer.read_others().observations}
         again = self._with_candidates(done)
         decision = after_reclaim(done.config, again.snapshot, again.decision, now)

@@ -38,6 +38,7 @@ class Sandbox:
         self.uid = meta.uid
         self.run_dir = host.paths.pod_run_dir(meta.uid)
         self.state_dir = host.paths.pod_state_dir(meta.uid)
+        self.layers_dir = host.paths.pod_layers_dir(meta.uid)
         self.log_dir = host.paths.pod_log_dir(meta.namespace, meta.name, meta.uid)
         self.cgroup = host.tree.pod(qos, meta.uid)
         self.hostname = os.uname().nodename if pod.host_network else (pod.hostname or meta.name)[:HOSTNAME_BYTES]
@@ -102,6 +103,7 @@ class Sandbox:
             cgroup=self.cgroup,
             log_dir=str(self.log_dir),
             state_dir=str(self.state_dir),
+            layers_dir=str(self.layers_dir),
             runtime=str(self.host.runtime),
         )
 
@@ -112,6 +114,7 @@ class Sandbox:
             pause.stop(self.host, uid=self.uid, pod_run_dir=self.run_dir)
         self.host.driver.remove(self.cgroup)
         remove_tree(self.log_dir)
+        remove_tree(self.layers_dir)
         remove_tree(self.state_dir)
         remove_tree(self.run_dir)
 
