@@ -71,11 +71,25 @@ class PeriodType(click.ParamType[int]):
             self.fail(str(e), param, ctx)
 
 
+class Explain(click.Command):
+    """``explain FILE...``, and ``explain kill pod/NAME`` beside it; a file of that name is ``./kill``."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """The context of whichever of the two is meant."""
+        if args[:1] != ["kill"]:
+            return super().make_context(info_name, args, parent, **extra)
+        from nodeguard.cli.explain_kill import kill
+
+        return kill.make_context(f"{info_name} kill", args[1:], parent, **extra)
+
+
 QUANTITY = QuantityType()
 PERIOD = PeriodType()
 
 
-@click.command(short_help="Show a pod's QoS class and every cgroup value, with its reason.")
+@click.command(cls=Explain, short_help="Show a pod's QoS class and every cgroup value, with its reason.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @output_option("text", "json", "yaml")
 @click.option("--node-memory", type=QUANTITY, metavar="QUANTITY", help="Memory of the node, in place of this host's.")
@@ -111,6 +125,8 @@ def explain(files: tuple[str, ...], output: str, **options: Any) -> None:
     """Show the QoS class of the pods in FILE..., and every cgroup value with its formula and the YAML field behind it.
 
     FILE is a file, a directory, or - for standard input. Needs neither root nor cgroups.
+
+    nodeguard explain kill pod/NAME tells why a pod had to go.
     """
     settings = read_settings(options)
     documents = manifest.read_documents(files)

@@ -8,13 +8,19 @@ from nodeguard.cli.resource import ResourceGroup
 
 _NODE = "nodeguard.cli.get_node:node"
 _NODES = "nodeguard.cli.get_node:nodes"
+_DECISIONS = "nodeguard.cli.get_decisions:decisions"
+_EVENTS = "nodeguard.cli.events:events"
 
 
 @click.group(
     cls=ResourceGroup,
-    lazy_commands={"node": (_NODE, "Show this host as a Kubernetes node.")},
-    other_names={"nodes": _NODES, "no": _NODES},
-    short_help="List resources: the node.",
+    lazy_commands={
+        "node": (_NODE, "Show this host as a Kubernetes node."),
+        "decisions": (_DECISIONS, "List decisions: evictions, OOM kills, limits hit, pods refused."),
+        "events": (_EVENTS, "List events, also of pods that are gone."),
+    },
+    other_names={"nodes": _NODES, "no": _NODES, "decision": _DECISIONS, "event": _EVENTS, "ev": _EVENTS},
+    short_help="List resources: the node, decisions, events.",
 )
 def get() -> None:
     """List resources, as kubectl does."""

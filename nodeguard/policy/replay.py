@@ -68,15 +68,11 @@ def _config(config: EvictionConfig) -> dict[str, Any]:
         else:
             soft[threshold.signal] = str(threshold.value)
             grace[threshold.signal] = format_duration(threshold.grace_ns)
+    reclaim = {str(one.signal): str(one.min_reclaim) for one in thresholds if one.min_reclaim is not None}
     return {
         "evictionHard": hard,
-        "evictionSoft": soft,
-        "evictionSoftGracePeriod": grace,
-        "evictionMinimumReclaim": {
-            str(threshold.signal): str(threshold.min_reclaim)
-            for threshold in thresholds
-            if threshold.min_reclaim is not None
-        },
+        **({"evictionSoft": soft, "evictionSoftGracePeriod": grace} if soft else {}),
+        **({"evictionMinimumReclaim": reclaim} if reclaim else {}),
         "evictionPressureTransitionPeriod": format_duration(config.transition_ns),
         "evictionMaxPodGracePeriod": config.max_pod_grace_seconds,
         "enforceNodeAllocatable": ["none" if given is None else ENFORCE_PODS],
@@ -159,8 +155,7 @@ def _manifest(candidate: Candidate) -> dict[str, Any]:
     for kind in ("initContainers", "containers"):
         if containers := [_picked(container, _CONTAINER_FIELDS) for container in given.get(kind, ())]:
             spec[kind] = containers
-    phase = {"phase": pod.given.phase} if pod.given.phase else {}
-    return {"metadata": meta, "spec": spec, "status": {**phase, "qosClass": str(facts.qos_class)}}
+    return {"metadata": meta, "spec": spec, "status": {"qosClass": str(facts.qos_class)}}
 
 
 def _picked(value: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:

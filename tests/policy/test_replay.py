@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from evictionbuilder import DEDICATED, INCONSISTENT, SINGLE, SPLIT, S, config
+import pytest
+from evictionbuilder import DEDICATED, INCONSISTENT, SINGLE, SPLIT, S, config, seen
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scenariobuilder import decoded
+from recordbuilder import HOUSE, pass_of, pods_of, record_of
+from scenariobuilder import decoded, scenario
+from scenariobuilder import pod as scenario_pod
 
-from nodeguard.model.decision import DecisionRecord, Pass
-from nodeguard.model.decode import decode_items
-from nodeguard.model.document import Document
+from nodeguard.model.decision import Pass
 from nodeguard.model.eviction import (
     Candidate,
     EvictionConfig,
@@ -28,25 +29,12 @@ from nodeguard.model.pod import Pod
 from nodeguard.model.signal import Signal
 from nodeguard.model.stats import ContainerUsage, FsUsage, MemoryUsage, PodUsage, VolumeUsage
 from nodeguard.model.wire import to_wire
-from nodeguard.policy.decision import eviction_record
 from nodeguard.policy.eviction import after_reclaim, evaluate
 from nodeguard.policy.eviction_facts import facts_of
 from nodeguard.policy.simulation import StepResult, faults, simulate
 
 STATIC = {"kubernetes.io/config.source": "file"}
 MIRROR = {"kubernetes.io/config.mirror": ""}
-
-
-def pods_of(manifests: list[dict[str, Any]]) -> list[Pod]:
-    found = decode_items(Document(value={}, source="test", lines={}), (), manifests, "Pod")
-    assert len(found.pods) == len(manifests), found.findings
-    return list(found.pods)
-
-
-def record_of(looked: Pass, number: int = 0, **options: Any) -> DecisionRecord:
-    return eviction_record(
-        looked, looked.decision.evictions[number], id_="1", node_name="n", at=1_800_000_000.0, **options
-    )
 
 
 def replayed(document: Any, policy: VictimPolicy | None = None) -> StepResult:
@@ -229,3 +217,62 @@ def test_any_record_replays(
 ) -> None:
     for looked in passes(settings_, layout, some, story):
         assert_replays(looked)
+
+
+HARD = config("memory.available<100Mi", "memory.available<200Mi@90", "memory.available=300Mi")
+
+
+def test_what_earlier_passes_left_is_part_of_it() -> None:
+    """A soft threshold met for its grace period, and one that is met only because more was to be reclaimed."""
+    memory = EvictionMemory()
+    for at, free in ((0, "150Mi"), (50, "90Mi"), (92, "90Mi"), (95, "350Mi")):
+        one = pass_of(HARD, observations=seen(f"memory.available={free}/1Gi@{at}"), memory=memory)
+        memory = evaluate(HARD, memory, one.snapshot, at * S).memory
+    one = pass_of(HARD, observations=seen("memory.available=350Mi/1Gi"), memory=memory)
+    assert one.decision.acted_on is not None
+    record = record_of(one)
+    assert record.scenario is not None
+    assert record.scenario["spec"]["memory"]["firstMet"] == [
+        {"threshold": "memory.available<100Mi/hard", "at": -950, "due": True},
+        {"threshold": "memory.available<200Mi/soft", "at": -1000, "due": True},
+    ]
+    assert_replays(one)
+
+
+def test_a_pod_that_is_being_stopped_keeps_what_is_left_of_its_time() -> None:
+    one = pass_of(config("", "memory.available<100Mi@0", max_pod_grace_seconds=30))
+    stopping = tuple(replace(candidate, running_grace_seconds=0) for candidate in one.snapshot.candidates)
+    snapshot = replace(one.snapshot, candidates=stopping)
+    one = replace(one, snapshot=snapshot, decision=evaluate(one.config, one.memory, snapshot, one.now_ns))
+    assert [eviction.grace_seconds for eviction in one.decision.evictions] == [0]
+    assert_replays(one)
+
+
+def test_the_other_policy_may_choose_another_one() -> None:
+    document = to_wire(record_of(pass_of(pairs=HOUSE[2:])))["scenario"]
+    assert [eviction.pod for eviction in replayed(document, VictimPolicy.QOS).evicted] == ["default/db"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (
+            {"memory": {"firstMet": [{"threshold": "memory.available<2Gi/soft", "at": -1}]}},
+            "no threshold 'memory.available<2Gi/soft' in spec.config; there are memory.available<1Gi/hard",
+        ),
+        ({"memory": {"firstMet": [{"at": -1}]}}, "required, but missing"),
+        ({"memory": {"lastSeen": {"CPUPressure": -1}}}, "unknown condition; conditions are MemoryPressure"),
+        ({"memory": {"lastSeen": {"MemoryPressure": "yesterday"}}}, "expected a number of seconds"),
+        ({"stopping": [{"podRef": {"name": "b"}, "gracePeriodSeconds": 1}]}, "no pod"),
+        ({"stopping": [{"podRef": {"name": "a"}, "gracePeriodSeconds": -1}]}, "allowed is at least 0"),
+    ],
+)
+def test_faults_in_what_is_remembered_are_told(spec: dict[str, Any], message: str) -> None:
+    found = decoded(scenario({}, pods=[scenario_pod("a")], **spec))
+    if found.scenario is None:
+        (error,) = found.errors
+        assert message in str(error)
+    else:
+        ((path, text),) = faults(found.scenario)
+        assert path == ("spec", "memory", "firstMet", 0, "threshold")
+        assert message in text
