@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from nodeguard.agent.host import Paths
-from nodeguard.agent.record import Record, pod_dirs, read_record, shares
+from nodeguard.agent.record import Record, pod_dirs, read_record, remove_words_of_dead, shares
 from nodeguard.agent.root import Root
 from nodeguard.agent.tree import OWNER_MARK, locked, remove_root
 from nodeguard.errors import NodeguardError, NotFound
@@ -58,6 +58,8 @@ def remove_crashed(root: Root, paths: Paths, boot_id: str, tell: Told = log.info
             except (NodeguardError, OSError) as e:
                 tell(f"not removed: {e}")
                 failed += 1
+    for directory in ("nodes", "live"):
+        remove_words_of_dead(paths.run_dir / directory, boot_id)
     return Removals(removed=removed, failed=failed)
 
 

@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from nodeguard.agent.record import Owner
@@ -50,7 +50,7 @@ def path_of(run_dir: Path, owner: Owner) -> Path:
 
 def to_text(file: NodeFile) -> bytes:
     """The file's text, with blanks up to a whole number of blocks and one block to grow."""
-    text = json.dumps(to_wire(file)).encode()
+    text = json.dumps({**to_wire(file), "owner": asdict(file.owner)}).encode()  # as in all files that have an owner
     return text.ljust((len(text) // _BLOCK_BYTES + 2) * _BLOCK_BYTES)
 
 
@@ -95,26 +95,16 @@ def read_node_files(run_dir: Path, boot_id: str) -> tuple[NodeFile, ...]:
     return tuple(sorted(found, key=lambda file: (file.owner.start_time_ticks, file.owner.pid)))
 
 
-def remove_dead(run_dir: Path, boot_id: str) -> None:
-    """Remove what ended processes told, and what cannot be read."""
-    with suppress(FileNotFoundError):
-        for path in sorted((run_dir / "nodes").iterdir()):
-            file = _read(path)
-            if file is None or not file.owner.is_alive(boot_id):
-                with suppress(OSError):
-                    path.unlink()
-
-
 def _read(path: Path) -> NodeFile | None:
     for _ in range(_READS):
         try:
             with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
                 data = json.loads(stream.read(MAX_BYTES))
-            file = from_wire(NodeFile, data)
+            file = from_wire(NodeFile, {**data, "owner": to_wire(Owner(**data["owner"]))})
             node_object(file.facts, file.conditions)
             return file
         except OSError:
             return None
-        except (ValueError, TypeError, OverflowError, RecursionError):  # nor an instant beyond all calendars
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):  # nor an instant beyond all calendars
             continue
     return None

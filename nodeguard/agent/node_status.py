@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from nodeguard.agent.loop import Loop, Timer
-from nodeguard.agent.node_file import NodeFile, path_of, read_node_files, remove_dead, to_text, write_text
+from nodeguard.agent.node_file import NodeFile, path_of, read_node_files, to_text, write_text
 from nodeguard.agent.record import Owner
 from nodeguard.kernel.machine import read_contention
 from nodeguard.model.contention import ContentionSample
@@ -125,9 +125,8 @@ class NodeStatus:
         return node_object(self._facts, self._conditions)
 
     def open(self) -> None:
-        """Tell of this node from now on; what ended processes told is removed."""
+        """Tell of this node from now on."""
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        remove_dead(self._path.parent.parent, self._owner.boot_id)
         self._is_open = True
         self._renew()
 

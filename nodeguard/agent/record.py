@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from nodeguard.kernel import proc, process
+
+_WRITING_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +121,25 @@ def _read_share(path: Path) -> Share | None:
         data = json.loads(path.read_bytes())
         return Share(**{**data, "owner": Owner(**data["owner"])})
     return None
+
+
+def remove_words_of_dead(directory: Path, boot_id: str) -> None:
+    """Remove the files of this directory whose ``owner`` has ended, and those that are damaged."""
+    with suppress(FileNotFoundError):
+        for path in sorted(directory.iterdir()):
+            with suppress(OSError):
+                if not _is_of_the_living(path, boot_id):
+                    path.unlink()
+
+
+def _is_of_the_living(path: Path, boot_id: str) -> bool:
+    if path.name.startswith("."):  # being written, unless the writer died of it
+        return path.stat().st_mtime > time.time() - _WRITING_SECONDS
+    with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)  # whatever somebody put there
+        with os.fdopen(fd, "rb") as file:
+            return Owner(**json.load(file)["owner"]).is_alive(boot_id)
+    return False
 
 
 def write_json(path: Path, value: object) -> None:

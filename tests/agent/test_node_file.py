@@ -14,8 +14,8 @@ import pytest
 from podbuilder import amounts
 
 from nodeguard.agent import node_file
-from nodeguard.agent.node_file import NodeFile, path_of, read_node_files, remove_dead, to_text, write_text
-from nodeguard.agent.record import Owner
+from nodeguard.agent.node_file import NodeFile, path_of, read_node_files, to_text, write_text
+from nodeguard.agent.record import Owner, remove_words_of_dead
 from nodeguard.model.node import NodeAddress, NodeCondition, NodeFacts
 from nodeguard.model.placement import Taint
 from nodeguard.model.signal import Signal
@@ -77,7 +77,7 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
 
 def test_nobody_tells_anything(tmp_path: Path) -> None:
     assert read_node_files(tmp_path, "b") == ()
-    remove_dead(tmp_path, "b")
+    remove_words_of_dead(tmp_path / "nodes", "b")
 
 
 @pytest.mark.parametrize(
@@ -92,14 +92,18 @@ def test_a_process_that_is_gone_tells_nothing(tmp_path: Path, change: Callable[[
     me = Owner.current()
     path = written(tmp_path, file_of(change(me)))
     assert read_node_files(tmp_path, me.boot_id) == ()
-    remove_dead(tmp_path, me.boot_id)
+    remove_words_of_dead(path.parent, me.boot_id)
     assert not path.exists()
 
 
 def test_the_living_keep_their_word(tmp_path: Path) -> None:
     path = written(tmp_path, file_of())
-    remove_dead(tmp_path, Owner.current().boot_id)
-    assert path.exists()
+    unfinished, abandoned = path.with_name(".1.json"), path.with_name(".2.json")
+    unfinished.write_text("{")
+    abandoned.write_text("{")
+    os.utime(abandoned, (0, 0))
+    remove_words_of_dead(path.parent, Owner.current().boot_id)
+    assert sorted(entry.name for entry in path.parent.iterdir()) == [".1.json", path.name]
 
 
 def without(*keys: str) -> Callable[[dict[str, Any]], Any]:
@@ -145,20 +149,20 @@ def without(*keys: str) -> Callable[[dict[str, Any]], Any]:
         pytest.param(lambda data: {**data, "owner": {**data["owner"], "pid": "1"}}, id="a pid in words"),
     ],
 )
-def test_a_damaged_file_is_passed_over_and_removed(tmp_path: Path, damage: Callable[[dict[str, Any]], Any]) -> None:
+def test_a_damaged_file_is_passed_over(tmp_path: Path, damage: Callable[[dict[str, Any]], Any]) -> None:
     path = written(tmp_path, file_of())
     path.write_text(json.dumps(damage(json.loads(path.read_bytes()))))
-    boot_id = Owner.current().boot_id
-    assert read_node_files(tmp_path, boot_id) == ()
-    remove_dead(tmp_path, boot_id)
-    assert not path.exists()
+    assert read_node_files(tmp_path, Owner.current().boot_id) == ()
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"node": NaN}', b"\0" * 4096])
 def test_text_that_is_no_json(tmp_path: Path, content: bytes) -> None:
     path = written(tmp_path, file_of())
     path.write_bytes(content)
-    assert read_node_files(tmp_path, Owner.current().boot_id) == ()
+    boot_id = Owner.current().boot_id
+    assert read_node_files(tmp_path, boot_id) == ()
+    remove_words_of_dead(path.parent, boot_id)
+    assert not path.exists()
 
 
 def test_only_files_are_read(tmp_path: Path) -> None:
