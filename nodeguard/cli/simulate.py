@@ -11,6 +11,7 @@ import click
 from nodeguard.agent.text import format_table
 from nodeguard.cli import color, manifest
 from nodeguard.cli.failure import print_invalid
+from nodeguard.cli.option import config_file_option
 from nodeguard.cli.printer import output_option, print_object
 from nodeguard.errors import InvalidInput
 from nodeguard.model.decodescenario import decode_scenario
@@ -18,6 +19,7 @@ from nodeguard.model.document import Document, Path, format_path
 from nodeguard.model.eviction import VictimPolicy
 from nodeguard.model.finding import Finding, Severity
 from nodeguard.model.scenario import Scenario
+from nodeguard.model.signal import Signal
 from nodeguard.model.wire import to_wire
 from nodeguard.policy.simulation import SimulationResult, SimulationResultList, StepResult, faults
 from nodeguard.policy.simulation import simulate as play
@@ -38,20 +40,45 @@ class PolicyList(click.ParamType[tuple[VictimPolicy, ...]]):
 
 
 @click.command(short_help="Play a scenario: who is evicted, who is admitted, and why.")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, metavar="FILE...")
 @output_option("text", "json", "yaml")
 @click.option("--policy", type=click.Choice(tuple(map(str, VictimPolicy))), help="Who goes first, whatever FILE says.")
 @click.option("--compare", type=PolicyList(), metavar="kubelet,qos", help="Play it under each of these policies.")
-def simulate(files: tuple[str, ...], output: str, policy: str | None, compare: tuple[VictimPolicy, ...] | None) -> int:
+@click.option("--from-live", is_flag=True, help="Play the node as it is now, in place of FILE.")
+@click.option("--signal", type=click.Choice(tuple(map(str, Signal))), help="With --from-live: if none of it were left.")
+@click.option("--scenario", "only_prints", is_flag=True, help="With --from-live: print the scenario, do not play it.")
+@config_file_option
+def simulate(
+    files: tuple[str, ...],
+    output: str,
+    policy: str | None,
+    compare: tuple[VictimPolicy, ...] | None,
+    from_live: bool,
+    signal: str | None,
+    only_prints: bool,
+    **options: Any,
+) -> int:
     """Play the scenarios in FILE..., step by step, with the decisions that the agent would take.
 
     FILE is a file, a directory, or - for standard input. The clock is the scenario's: the same input gives the same
     output on any machine, and nothing of this one is looked at.
+
+    With --from-live the scenario is this node with the pods that run on it now.
+
+    \b
+    nodeguard simulate --from-live --signal memory.available --compare kubelet,qos
     """
-    if policy is not None and compare is not None:
-        raise click.UsageError("--policy and --compare exclude each other")
+    _check_usage(files, policy is not None and compare is not None, from_live, bool(signal) or only_prints)
     try:
-        scenarios = read_scenarios(manifest.read_documents(files), files)
+        if from_live:
+            from nodeguard.cli.live import print_scenarios, read_documents
+
+            documents = read_documents(options, Signal(signal) if signal else None)
+            if only_prints:
+                return print_scenarios(documents, output)
+        else:
+            documents = manifest.read_documents(files)
+        scenarios = read_scenarios(documents, files)
     except InvalidInput as e:
         if output == "text":
             raise
@@ -68,6 +95,17 @@ def simulate(files: tuple[str, ...], output: str, policy: str | None, compare: t
         painted = color.enabled(sys.stdout)
         click.echo("\n".join("\n".join(_story(result, painted)) + "\n" for result in results), nl=False)
     return 0
+
+
+def _check_usage(files: Sequence[str], is_contradiction: bool, from_live: bool, needs_live: bool) -> None:
+    if is_contradiction:
+        raise click.UsageError("--policy and --compare exclude each other")
+    if from_live and files:
+        raise click.UsageError("--from-live takes the place of FILE")
+    if needs_live and not from_live:
+        raise click.UsageError("--signal and --scenario need --from-live")
+    if not files and not from_live:
+        raise click.UsageError("Missing argument 'FILE...'.")
 
 
 def read_scenarios(documents: Sequence[Document], files: Sequence[str]) -> list[Scenario]:

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from nodeguard.model.decision import Pass
-from nodeguard.model.duration import format_duration
-from nodeguard.model.eviction import Candidate, EvictionConfig, EvictionMemory, Layout, Observation, Observations
+from nodeguard.model.duration import format_duration, read_duration
+from nodeguard.model.eviction import Candidate, EvictionConfig, Layout, Observation, Observations
 from nodeguard.model.signal import Signal
 from nodeguard.model.stats import ContainerUsage, FsUsage, MemoryUsage, PodUsage
 from nodeguard.model.threshold import Threshold
 from nodeguard.policy.priority import CONFIG_MIRROR, CONFIG_SOURCE
-from nodeguard.policy.threshold import ENFORCE_PODS
+from nodeguard.policy.threshold import ENFORCE_PODS, with_containerfs
 
 _SPEC_FIELDS = (
     *("affinity", "hostNetwork", "nodeSelector", "os", "overhead", "preemptionPolicy", "priorityClassName"),
@@ -42,7 +42,7 @@ def scenario_document(looked: Pass, *, name: str, node: Mapping[str, Any] | None
         "config": _config(looked.config),
         "layout": _layout(snapshot.layout),
         "node": _node(node or {}),
-        "memory": _memory(looked.memory, now_ns),
+        "memory": _memory(looked, now_ns),
         "pods": [_manifest(candidate) for candidate in candidates],
         "stopping": list(_stopping(candidates)),
         "steps": [step],
@@ -53,6 +53,28 @@ def scenario_document(looked: Pass, *, name: str, node: Mapping[str, Any] | None
         "metadata": {"name": name},
         "spec": {key: value for key, value in spec.items() if value},
     }
+
+
+def with_shortage(document: Mapping[str, Any], signal: Signal) -> dict[str, Any]:
+    """The scenario, and what follows a second later if nothing is left of this signal, until it has to act.
+
+    Raises:
+        ValueError: nobody watches the signal there.
+    """
+    spec = document["spec"]
+    settings, step = spec["config"], spec["steps"][-1]
+    observed = step["observations"].get(signal)
+    hard, grace = settings.get("evictionHard", {}), settings.get("evictionSoftGracePeriod", {})
+    watched = [*hard, *grace]
+    if observed is None or signal not in watched:
+        raise ValueError(
+            f"{signal} has no threshold, or cannot be read; watched are {', '.join(dict.fromkeys(watched))}"
+        )
+    short = {**step["observations"], str(signal): {"available": 0, "capacity": observed["capacity"]}}
+    fresh = {name: {key: one[key] for key in ("available", "capacity")} for name, one in short.items()}
+    waits = [0] if signal in hard else [0, _seconds(read_duration(grace[signal]))]
+    later = [{"at": step["at"] + 1 + wait, "observations": fresh} for wait in waits]
+    return {**document, "spec": {**spec, "steps": [*spec["steps"], *later]}}
 
 
 def _config(config: EvictionConfig) -> dict[str, Any]:
@@ -109,14 +131,17 @@ def _node(node: Mapping[str, Any]) -> dict[str, Any]:
     return {part: picked for part, picked in parts.items() if picked}
 
 
-def _memory(memory: EvictionMemory, now_ns: int) -> dict[str, Any] | None:
-    """What earlier passes have left; None when there was none."""
+def _memory(looked: Pass, now_ns: int) -> dict[str, Any] | None:
+    """What earlier passes have left of the thresholds that this one was about; None when there was none."""
+    memory, thresholds = looked.memory, looked.config.thresholds
     if not memory.has_run:
         return None
+    known = {*thresholds, *with_containerfs(thresholds, looked.snapshot.layout)}
     return {
         "firstMet": [
             {"threshold": str(threshold), "at": _seconds(met_ns - now_ns), "due": threshold in memory.due}
             for threshold, met_ns in memory.first_met_ns.items()
+            if threshold in known
         ],
         "lastSeen": {str(pressure): _seconds(seen_ns - now_ns) for pressure, seen_ns in memory.last_seen_ns.items()},
         "observations": _observations(memory.observations, now_ns),

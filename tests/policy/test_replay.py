@@ -31,6 +31,7 @@ from nodeguard.model.stats import ContainerUsage, FsUsage, MemoryUsage, PodUsage
 from nodeguard.model.wire import to_wire
 from nodeguard.policy.eviction import after_reclaim, evaluate
 from nodeguard.policy.eviction_facts import facts_of
+from nodeguard.policy.replay import scenario_document, with_shortage
 from nodeguard.policy.simulation import StepResult, faults, simulate
 
 STATIC = {"kubernetes.io/config.source": "file"}
@@ -276,3 +277,29 @@ def test_faults_in_what_is_remembered_are_told(spec: dict[str, Any], message: st
         ((path, text),) = faults(found.scenario)
         assert path == ("spec", "memory", "firstMet", 0, "threshold")
         assert message in text
+
+
+def test_what_is_remembered_of_other_thresholds_is_left_out() -> None:
+    """An agent looks at what it enforces and what it only observes apart, with one memory."""
+    observed = config("pid.available<5%").thresholds[0]
+    one = pass_of()
+    (enforced,) = one.config.thresholds
+    memory = EvictionMemory(has_run=True, first_met_ns={observed: 5, enforced: 7}, due=(enforced,))
+    one = replace(one, memory=memory, decision=evaluate(one.config, memory, one.snapshot, one.now_ns))
+    record = record_of(one)
+    assert record.scenario is not None
+    assert [met["threshold"] for met in record.scenario["spec"]["memory"]["firstMet"]] == [str(enforced)]
+    assert_replays(one)
+
+
+def test_a_shortage_of_what_has_only_a_soft_threshold_is_followed_until_it_is_due() -> None:
+    plenty = seen("memory.available=512Mi/1Gi")
+    one = pass_of(config("", "memory.available<100Mi@90", max_pod_grace_seconds=5), observations=plenty)
+    document = with_shortage(scenario_document(one, name="x"), Signal.MEMORY_AVAILABLE)
+    found = decoded(json.loads(json.dumps(document))).scenario
+    assert found is not None
+    steps = simulate(found).steps
+    assert [step.at for step in steps] == [0, 1, 91]
+    assert [[eviction.pod for eviction in step.evicted] for step in steps] == [[], [], ["default/hog"]]
+    with pytest.raises(ValueError, match=r"pid\.available has no threshold, or cannot be read"):
+        with_shortage(document, Signal.PID_AVAILABLE)
