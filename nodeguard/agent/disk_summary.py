@@ -1,31 +1,60 @@
-"""The disks' part of the Summary, looked at from outside: each directory is walked once, within bounds."""
+"""The disks' part of the Summary, looked at from outside: what a pod has is counted once, as the agent counts it."""
 
 from __future__ import annotations
 
-import os
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nodeguard.agent.host import Paths
+from nodeguard.agent.pod_disk import PodDisk, PodPlaces, VolumePlace
+from nodeguard.agent.record import Record
+from nodeguard.agent.scan import Tree
 from nodeguard.kernel import filesystem
 from nodeguard.model.stats import FsUsage
-from nodeguard.model.summary import FsStats, VolumeStats
-
-MOST_ENTRIES = 200_000
-"""Of one collection; what lies beyond is not counted, and what holds it is unknown."""
-
-_BLOCK_BYTES = 512
+from nodeguard.model.summary import FsStats, RuntimeStats, VolumeStats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PodDisks:
-    """What a pod has on disks; ``local`` are the volumes that count as its ephemeral storage."""
+class DiskStats:
+    """What a pod has on disks; writable layers and logs by container."""
 
+    rootfs: Mapping[str, FsStats]
+    logs: Mapping[str, FsStats]
     volumes: tuple[VolumeStats, ...]
-    local: tuple[VolumeStats, ...]
-    others: tuple[FsStats, ...]
+    ephemeral_storage: FsStats
+
+
+def told_paths(paths: Paths, places: Iterable[PodPlaces]) -> Paths:
+    """The paths, with nodefs and imagefs as whoever runs these pods was told to use them."""
+    for each in places:
+        if each.layers.parent.name == "layers":  # <imagefs>/layers/<uid>
+            return replace(paths, imagefs=each.layers.parent.parent)
+        return replace(paths, nodefs=each.layers.parents[2], imagefs=None)  # <nodefs>/pods/<uid>/containers
+    return paths
+
+
+def recorded_places(record: Record, run_dir: Path, containers: Iterable[str]) -> PodPlaces:
+    """Where the files of a recorded pod are, told by its directories; ``run_dir`` is its own."""
+    state_dir = Path(record.state_dir)
+    volumes = []
+    with suppress(OSError):
+        for path in sorted((state_dir / "volumes").iterdir()):
+            in_memory = path.is_mount()
+            is_downward = (path / "..data").is_symlink()  # which is how the downward API writes
+            volumes.append(
+                VolumePlace(name=path.name, path=path, in_memory=in_memory, counts=not in_memory and not is_downward)
+            )
+    return PodPlaces(
+        layers=_layers(run_dir / "bundles") or state_dir / "containers",
+        logs=Path(record.log_dir),
+        containers=tuple(containers),
+        volumes=tuple(volumes),
+        small_files=(run_dir / "etc" / "hosts",),
+    )
 
 
 class DiskLook:
@@ -33,7 +62,6 @@ class DiskLook:
 
     def __init__(self) -> None:
         self._file_systems: dict[int, FsStats] = {}
-        self._left = MOST_ENTRIES
 
     def file_system(self, path: Path) -> FsStats | None:
         """The file system that a path is on, or will be, and all that is used of it; None when it does not tell."""
@@ -47,62 +75,62 @@ class DiskLook:
             return None
         return self._file_systems[device]
 
-    def share(self, place: Path, *directories: Path) -> FsStats | None:
-        """The file system that a path is on, and what these directories use, nothing where there is none."""
-        whole = self.file_system(place)
-        if whole is None:
-            return None
-        used = self._measure(directories)
-        return replace(whole, time=time.time(), used_bytes=used.used_bytes, inodes_used=used.inodes_used)
+    def pod(self, places: PodPlaces, state_dir: Path) -> DiskStats:
+        """Count what a pod has."""
+        now = time.time()
+        found = PodDisk(places).measure(now)
+        layers, logs, nodefs = map(self.file_system, (places.layers, places.logs, state_dir))
+        by_name = {place.name: self.file_system(place.path) for place in places.volumes}
+        return DiskStats(
+            rootfs={name: _part(layers, used, now) for name, (used, _) in found.containers.items()},
+            logs={name: _part(logs, used, now) for name, (_, used) in found.containers.items()},
+            volumes=tuple(_volume(each.name, _part(by_name[each.name], each, now)) for each in found.volumes),
+            ephemeral_storage=_part(nodefs, found.ephemeral_storage, now),
+        )
 
-    def tree(self, directory: Path) -> FsStats | None:
-        """The file system of a directory, and what the directory uses of it; None when there is none."""
-        return self.share(directory, directory) if directory.is_dir() else None
-
-    def pod(self, state_dir: Path, small_files: Path) -> PodDisks:
-        """The volumes of a pod, by name, and its small files on the host."""
-        volumes, local = [], []
-        for directory in _directories(state_dir / "volumes"):
-            is_memory = directory.is_mount()
-            found = self.file_system(directory) if is_memory else self.tree(directory)
-            if found is None:
-                continue
-            volume = _volume(directory.name, found)
-            volumes.append(volume)
-            if not is_memory and not (directory / "..data").is_symlink():  # which is how the downward API writes
-                local.append(volume)
-        others = self.tree(small_files)
-        return PodDisks(volumes=tuple(volumes), local=tuple(local), others=() if others is None else (others,))
-
-    def _measure(self, directories: tuple[Path, ...]) -> FsUsage:
-        """Blocks and inodes of the trees as ``du`` counts them: other file systems left out, hard links once."""
-        total = inodes = 0
-        linked: set[tuple[int, int]] = set()
-        for top in directories:
-            for entry in _walk(top):
-                self._left -= 1
-                if self._left < 0:
-                    return FsUsage()
-                if entry.st_nlink > 1 and (entry.st_dev, entry.st_ino) in linked:
-                    continue
-                linked.add((entry.st_dev, entry.st_ino))
-                total += entry.st_blocks * _BLOCK_BYTES
-                inodes += 1
-        return FsUsage(used_bytes=total, inodes_used=inodes)
+    def runtime(self, paths: Paths, layers: Iterable[FsStats]) -> RuntimeStats:
+        """Count what the images take; ``layers`` are all writable layers."""
+        now = time.time()
+        return RuntimeStats(
+            image_fs=_part(self.file_system(paths.image_dir), _images(paths.image_dir), now),
+            container_fs=_part(self.file_system(paths.imagefs or paths.nodefs_dir), _total(layers), now),
+        )
 
 
-def _file_system(path: Path) -> FsStats:
-    seen = filesystem.read(path)
-    has_size, has_inodes = seen.capacity_bytes > 0, seen.inodes > 0  # some have no table of inodes that could run out
-    return FsStats(
-        time=time.time(),
-        available_bytes=seen.available_bytes if has_size else None,
-        capacity_bytes=seen.capacity_bytes if has_size else None,
-        used_bytes=seen.used_bytes if has_size else None,
-        inodes_free=seen.inodes_free if has_inodes else None,
-        inodes=seen.inodes if has_inodes else None,
-        inodes_used=seen.inodes - seen.inodes_free if has_inodes else None,
-    )
+def _layers(bundles: Path) -> Path | None:
+    """Where the writable layers of a pod are, by the root file system of any of its containers."""
+    for file in bundles.glob("*/config.json"):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            root = Path(json.loads(file.read_bytes())["root"]["path"])
+            if root.parent.name == file.parent.name:  # <layers>/<container id>/rootfs
+                return root.parent.parent
+    return None
+
+
+def _images(directory: Path) -> FsUsage:
+    try:
+        size = Tree(directory).measure()
+    except FileNotFoundError:
+        return FsUsage(used_bytes=0, inodes_used=0)
+    except OSError:
+        return FsUsage()
+    return FsUsage(used_bytes=size.used_bytes, inodes_used=size.inodes)
+
+
+def _total(layers: Iterable[FsStats]) -> FsUsage:
+    """What all take; unknown when one is."""
+    used, inodes = [], []
+    for layer in layers:
+        if layer.used_bytes is None or layer.inodes_used is None:
+            return FsUsage()
+        used.append(layer.used_bytes)
+        inodes.append(layer.inodes_used)
+    return FsUsage(used_bytes=sum(used), inodes_used=sum(inodes))
+
+
+def _part(whole: FsStats | None, used: FsUsage, now: float) -> FsStats:
+    """What one consumer uses; availability is that of the file system."""
+    return replace(whole or FsStats(time=now), time=now, used_bytes=used.used_bytes, inodes_used=used.inodes_used)
 
 
 def _volume(name: str, stats: FsStats) -> VolumeStats:
@@ -118,30 +146,15 @@ def _volume(name: str, stats: FsStats) -> VolumeStats:
     )
 
 
-def _directories(parent: Path) -> list[Path]:
-    with suppress(OSError):
-        return sorted(path for path in parent.iterdir() if path.is_dir() and not path.is_symlink())
-    return []
-
-
-def _walk(top: Path) -> Iterator[os.stat_result]:
-    """Everything at and below a directory that is on its device; what goes meanwhile is left out."""
-    try:
-        first = top.lstat()
-    except OSError:
-        return
-    yield first
-    waiting = [str(top)]
-    while waiting:
-        try:
-            entries = os.scandir(waiting.pop())
-        except OSError:
-            continue
-        with entries:
-            for entry in entries:
-                with suppress(OSError):
-                    found = entry.stat(follow_symlinks=False)
-                    if found.st_dev == first.st_dev:
-                        yield found
-                        if entry.is_dir(follow_symlinks=False):
-                            waiting.append(entry.path)
+def _file_system(path: Path) -> FsStats:
+    seen = filesystem.read(path)
+    has_size, has_inodes = seen.capacity_bytes > 0, seen.inodes > 0  # some have no table of inodes that could run out
+    return FsStats(
+        time=time.time(),
+        available_bytes=seen.available_bytes if has_size else None,
+        capacity_bytes=seen.capacity_bytes if has_size else None,
+        used_bytes=seen.used_bytes if has_size else None,
+        inodes_free=seen.inodes_free if has_inodes else None,
+        inodes=seen.inodes if has_inodes else None,
+        inodes_used=seen.inodes - seen.inodes_free if has_inodes else None,
+    )

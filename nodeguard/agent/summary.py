@@ -19,7 +19,9 @@ from pathlib import Path
 from nodeguard.agent.config import Config
 from nodeguard.agent.cpu_history import CpuHistory
 from nodeguard.agent.daemon_usage import ProcessGroup, supervisor_pids
-from nodeguard.agent.disk_summary import DiskLook
+from nodeguard.agent.disk_summary import DiskLook, DiskStats, recorded_places, told_paths
+from nodeguard.agent.host import Paths
+from nodeguard.agent.pod_disk import PodPlaces
 from nodeguard.agent.record import Record, Share, pod_dirs, read_record, read_shares
 from nodeguard.agent.root import Root
 from nodeguard.errors import CgroupGone
@@ -32,13 +34,13 @@ from nodeguard.model.node import NodeCapacity
 from nodeguard.model.pod import QOSClass
 from nodeguard.model.summary import (
     ContainerStats,
+    FsStats,
     InterfaceStats,
     NodeStats,
     PodReference,
     PodStats,
     ProcessStats,
     RlimitStats,
-    RuntimeStats,
     Summary,
 )
 from nodeguard.policy import summary as rule
@@ -95,6 +97,10 @@ class _Pod:
     def net_file(self) -> Path:
         return self.directory / "ns" / "net"
 
+    @property
+    def places(self) -> PodPlaces:
+        return recorded_places(self.record, self.directory, [each.name for each in self.instances])
+
 
 class Collector:
     """Looks again and again."""
@@ -132,7 +138,9 @@ class Collector:
         links = {} if only_cpu_and_memory else link.read_pinned_links([pod.net_file for pod in pods])
         found = [stats for pod in pods if (stats := self._pod_stats(pod, disks, links.get(pod.net_file))) is not None]
         tiers = [self._group_stats(qos.tier, f"{self._root}/{qos.tier}") for qos in QOSClass]
-        summary = Summary(node=self._node_stats(host, capacity, pods, shares, disks), pods=tuple(found))
+        layers = [each.rootfs for stats in found for each in stats.containers if each.rootfs is not None]
+        node = self._node_stats(host, capacity, pods, shares, disks, layers)
+        summary = Summary(node=node, pods=tuple(found))
         self._history.forget_others()
         return Look(
             summary=rule.only_cpu_and_memory(summary) if only_cpu_and_memory else summary,
@@ -197,10 +205,11 @@ class Collector:
         except CgroupGone:
             return None
         before = self._history.swap(pod.record.uid, found.cpu)
+        disk = None if disks is None else disks.pod(pod.places, Path(pod.record.state_dir))
         containers, processes = [], 0
         for instance in pod.instances:
             with suppress(CgroupGone):
-                container = self._container_stats(pod, instance, disks)
+                container = self._container_stats(pod, instance, disk)
                 if container is not None:
                     containers.append(container)
                     processes += self._count_processes(_key(pod, instance), pod.cgroup_of(instance))
@@ -212,48 +221,37 @@ class Collector:
             memory=rule.memory_stats(found) or rule.summed_memory(containers),
             swap=rule.swap_stats(found),
         )
-        if disks is None:
+        if disk is None:
             return stats
         return replace(
-            self._with_disks(stats, pod, disks),
+            stats,
             io=rule.io_stats(found),
+            volumes=disk.volumes,
+            ephemeral_storage=disk.ephemeral_storage,
             network=None if links is None else rule.network_stats(time.time(), _interfaces(links)),
             process_stats=ProcessStats(process_count=processes),
         )
 
-    def _container_stats(self, pod: _Pod, instance: _Instance, disks: DiskLook | None) -> ContainerStats | None:
+    def _container_stats(self, pod: _Pod, instance: _Instance, disk: DiskStats | None) -> ContainerStats | None:
         """None when nothing runs in it: it has not started yet, or has ended."""
         path, name = pod.cgroup_of(instance), _key(pod, instance)
         found = read_stat(self._driver, path)
         if not found.tasks:
             return None
         self._groups[name] = found
-        layer = Path(pod.record.state_dir) / "containers" / instance.container_id / "upper"
         return rule.container_stats(
             instance.name,
             instance.started_at,
             found,
             self._history.swap(name, found.cpu),
-            rootfs=None if disks is None else disks.tree(layer),
-            logs=None if disks is None else disks.tree(Path(pod.record.log_dir) / instance.name),
+            rootfs=None if disk is None else disk.rootfs.get(instance.name),
+            logs=None if disk is None else disk.logs.get(instance.name),
         )
 
     def _count_processes(self, name: str, path: str) -> int:
         """Groups that the container made itself are looked for only when there is something left to be found."""
         count = len(self._driver.read(path, "pids", "cgroup.procs").split())
         return count_processes(self._driver, path) if (self._groups[name].tasks or 0) > count else count
-
-    def _with_disks(self, stats: PodStats, pod: _Pod, disks: DiskLook) -> PodStats:
-        state_dir = Path(pod.record.state_dir)
-        found = disks.pod(state_dir, pod.directory / "etc")
-        whole = disks.file_system(state_dir)
-        return replace(
-            stats,
-            volumes=found.volumes,
-            ephemeral_storage=None
-            if whole is None
-            else rule.ephemeral_storage(whole, stats.containers, found.local, found.others),
-        )
 
     # the node
 
@@ -264,6 +262,7 @@ class Collector:
         pods: Sequence[_Pod],
         shares: Sequence[Share],
         disks: DiskLook | None,
+        layers: Sequence[FsStats],
     ) -> NodeStats:
         name, now = os.uname().nodename, time.time()
         whole = self._node_group(host, capacity)
@@ -281,17 +280,12 @@ class Collector:
         )
         if disks is None:
             return stats
-        nodefs = self._config.nodefs or self._config.state_dir
-        images = self._config.imagefs or self._config.state_dir
-        layers = [path for pod in pods for path in (Path(pod.record.state_dir) / "containers").glob("*/upper")]
+        paths = told_paths(Paths.of(self._config), (pod.places for pod in pods))
         return replace(
             stats,
             network=rule.network_stats(now, _interfaces(link.read_links()), link.read_default_link()),
-            fs=disks.file_system(nodefs),
-            runtime=RuntimeStats(
-                image_fs=disks.share(images, images / "images"),
-                container_fs=disks.share(images, *layers),
-            ),
+            fs=disks.file_system(paths.nodefs_dir),
+            runtime=disks.runtime(paths, layers),
             rlimit=self._rlimit(host, capacity),
         )
 

@@ -24,7 +24,6 @@ from nodeguard.model.summary import (
     PSIStats,
     Summary,
     SwapStats,
-    VolumeStats,
 )
 
 RATE_VALID_NS = 600 * 10**9
@@ -220,30 +219,6 @@ def only_cpu_and_memory(summary: Summary) -> Summary:
             )
             for pod in summary.pods
         ),
-    )
-
-
-def ephemeral_storage(
-    file_system: FsStats,
-    containers: Iterable[ContainerStats],
-    local_volumes: Iterable[VolumeStats],
-    others: Iterable[FsStats],
-) -> FsStats:
-    """``ephemeral-storage``: writable layers, logs and local volumes, and ``others``: the pod's own small files.
-
-    Source: kubernetes, pkg/kubelet/stats/helper.go, calcEphemeralStorage.
-    """
-    parts: list[FsStats] = [*local_volumes, *others]
-    for container in containers:
-        parts += [part for part in (container.rootfs, container.logs) if part is not None]
-    return FsStats(
-        time=max([file_system.time, *(part.time for part in parts)]),
-        available_bytes=file_system.available_bytes,
-        capacity_bytes=file_system.capacity_bytes,
-        used_bytes=_sum(part.used_bytes for part in parts),
-        inodes_free=file_system.inodes_free,
-        inodes=file_system.inodes,
-        inodes_used=_sum(part.inodes_used for part in parts),
     )
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from statsbuilder import AT, MIB
 
 from nodeguard.model.groupstat import CpuSample, GroupStat, MemoryParts, Pressure, Stall
-from nodeguard.model.summary import ContainerStats, CPUStats, FsStats, InterfaceStats, MemoryStats, VolumeStats
+from nodeguard.model.summary import ContainerStats, CPUStats, InterfaceStats, MemoryStats
 from nodeguard.policy import summary as rule
 
 SECOND = 10**9
@@ -164,20 +164,6 @@ def test_the_rest_makes_the_sum_the_node() -> None:
     assert rest.cpu == CPUStats(time=AT, usage_nano_cores=40)
     assert rest.memory == MemoryStats(time=AT, usage_bytes=700, working_set_bytes=700, rss_bytes=0)
     assert rule.rest_of(ContainerStats(name="", start_time=AT), [pods]).memory is None
-
-
-def test_ephemeral_storage_adds_up_what_a_pod_has_on_disks() -> None:
-    def used(bytes_: int | None, inodes: int | None) -> FsStats:
-        return FsStats(time=AT, used_bytes=bytes_, inodes_used=inodes)
-
-    container = ContainerStats(name="a", start_time=AT, rootfs=used(1, 10), logs=used(2, 20))
-    silent = ContainerStats(name="b", start_time=AT, rootfs=used(None, None))
-    volume = VolumeStats(name="v", time=AT + 5, used_bytes=4, inodes_used=40)
-    found = rule.ephemeral_storage(sb.FS, [container, silent], [volume], [used(8, 80)])
-    assert (found.used_bytes, found.inodes_used) == (15, 150)
-    assert (found.available_bytes, found.inodes) == (sb.FS.available_bytes, sb.FS.inodes)
-    assert found.time == AT + 5
-    assert rule.ephemeral_storage(sb.FS, [silent], [], []).used_bytes is None
 
 
 # network
