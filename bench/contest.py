@@ -163,8 +163,21 @@ def cases(
 
 
 def run(found: list[Case]) -> tuple[list[Result], dict[str, str]]:
-    """Run one race of every case in turn until each has its number."""
-    results, failures = [Result(case) for case in found], {}
+    """Run one race of every case in turn until each has its number; with Ctrl-C, what there is by then counts."""
+    results: list[Result] = [Result(case) for case in found]
+    failures: dict[str, str] = {}
+    with contextlib.suppress(KeyboardInterrupt):
+        _run(results, failures)
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr, flush=True)
+    for result in results:
+        if not result.is_complete() and label(result.case) not in failures:
+            reason = f": {result.faults()}" if result.faults() else ""
+            failures[label(result.case)] = f"only {len(result.races)} of {result.case.count}{reason}"
+    return results, failures
+
+
+def _run(results: list[Result], failures: dict[str, str]) -> None:
     while open_results := [r for r in results if r.may_go_on() and label(r.case) not in failures]:
         for result in open_results:
             case = result.case
@@ -185,12 +198,6 @@ def run(found: list[Case]) -> tuple[list[Result], dict[str, str]]:
                 result.busy += 1
             else:
                 result.races.append(outcome)
-    if sys.stderr.isatty():
-        print("\r\033[K", end="", file=sys.stderr, flush=True)
-    for result in results:
-        if not result.is_complete() and label(result.case) not in failures:
-            failures[label(result.case)] = f"only {len(result.races)} of {result.case.count}: {result.faults()}"
-    return results, failures
 
 
 def label(case: Case) -> str:
