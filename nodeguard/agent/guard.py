@@ -47,7 +47,7 @@ class Guard:
         eviction = config.eviction()
         layout = read_layout(host.paths)
         nodefs = OpenFileSystem(host.paths.nodefs_dir)
-        imagefs = OpenFileSystem(host.paths.image_dir) if layout.dedicated_image_fs else None
+        imagefs = OpenFileSystem(host.paths.image_dir.parent) if layout.dedicated_image_fs else None
         file_systems = file_systems_of(layout, nodefs, imagefs)
         places = {
             name: MountPlace(mount_point=each.mount_point, device=each.source) for name, each in file_systems.items()

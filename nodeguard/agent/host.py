@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from nodeguard.agent.allowance import Allowance
 from nodeguard.agent.clock import Clock
 from nodeguard.agent.config import Config
 from nodeguard.agent.event import EventSource
@@ -127,6 +128,8 @@ class Host:
     conmon: Path
     exits: Exits
     starts: Turnstile
+    kept_open: Allowance
+    """Descriptors that pods may keep for later."""
     capacity: NodeCapacity
     allocatable: ResourceList
     resources: ResourceSettings

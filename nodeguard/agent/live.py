@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -34,6 +35,7 @@ class LiveNode:
         self._due_at = 0.0
         self._is_writing = False
         self._is_open = True
+        self._writing = threading.Lock()
 
     def report(self, looked: Pass) -> None:
         """What a pass saw; most calls do nothing."""
@@ -43,19 +45,19 @@ class LiveNode:
             self._loop.in_thread(lambda: self._write(looked, now), self._written)
 
     def close(self) -> None:
-        """This process looks after nothing any more."""
+        """This process looks after nothing any more. Waits for a write that is under way: nobody else would end it."""
         self._is_open = False
-        with suppress(OSError):
+        with self._writing, suppress(OSError):
             self._path.unlink(missing_ok=True)
 
     def _write(self, looked: Pass, at: float) -> None:
         node = self._node()
         name = node.get("metadata", {}).get("name", "")
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         scenario = scenario_document(looked, name=f"{name}-now", node=node)
-        write_json(self._path, {"owner": asdict(self._owner), "at": at, "scenario": scenario})
-        if not self._is_open:
-            self.close()
+        with self._writing:
+            if self._is_open:
+                self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                write_json(self._path, {"owner": asdict(self._owner), "at": at, "scenario": scenario})
 
     def _written(self, _: Any, error: BaseException | None) -> None:
         self._is_writing = False

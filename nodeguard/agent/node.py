@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from nodeguard.agent import admit, cleanup
+from nodeguard.agent.allowance import Allowance
 from nodeguard.agent.clock import Clock
 from nodeguard.agent.config import Config
 from nodeguard.agent.event import EventSource, Listener
@@ -36,6 +37,9 @@ from nodeguard.runtime import probe
 
 STARTS_AT_ONCE = 4
 """Containers being made at the same time: more only compete for the same two or four cores."""
+
+FILES_FOR_ALL_ELSE = 256
+"""Open files that are not for pods to keep; of the rest they may have half."""
 
 MEMSW = "memory.memsw.limit_in_bytes"
 FAILED_EXIT_CODE = 1
@@ -191,6 +195,7 @@ class Node:
             tree.close()
             raise
         watcher = Watcher(self.loop)
+        open_files = process.raise_open_files()
         return Host(
             clock=self.clock,
             loop=self.loop,
@@ -207,6 +212,7 @@ class Node:
             runtime=tools.runtime,
             conmon=tools.conmon,
             starts=Turnstile(STARTS_AT_ONCE),
+            kept_open=Allowance(max(0, open_files[1] - FILES_FOR_ALL_ELSE) // 2),
             capacity=node_capacity,
             allocatable=config.allocatable(node_capacity),
             resources=resources,
@@ -216,7 +222,7 @@ class Node:
                 log_max_bytes=config.container_log_max_bytes,
                 log_max_files=config.container_log_max_files,
                 can_lower_oom_score=proc.can_lower_oom_score(),
-                open_files=process.raise_open_files(),
+                open_files=open_files,
             ),
         )
 
@@ -257,6 +263,6 @@ def _make_directories(paths: Paths) -> None:
     for flag, path in (("--nodefs", paths.nodefs), ("--imagefs", paths.imagefs)):
         if path is not None and not path.is_dir():
             raise NotFound(f"{flag} {path}: no such directory")
-    for directory in (paths.run_dir, paths.exit_dir, paths.run_dir / "pods", paths.state_dir, paths.image_dir):
+    for directory in (paths.run_dir, paths.exit_dir, paths.run_dir / "pods", paths.state_dir, paths.nodefs_dir):
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     paths.log_dir.mkdir(parents=True, exist_ok=True, mode=0o755)

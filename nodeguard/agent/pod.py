@@ -105,9 +105,12 @@ class PodWorker:
 
     def strike(self) -> None:
         """SIGKILL all that runs in the pod now; ``stop`` has to follow, which sees to what is left."""
-        if self._sandbox.killer is not None:
-            with suppress(CgroupGone):
-                self._sandbox.killer.strike()
+        kept = self._sandbox.killer
+        with suppress(CgroupGone):
+            killer = kept or self.host.driver.killer(self._sandbox.cgroup)
+            killer.strike()
+            if killer is not kept:
+                killer.close()
 
     def killed_at(self) -> float | None:
         """When the last container that did not end by itself was killed; None if all did."""
@@ -116,10 +119,8 @@ class PodWorker:
     def memory(self) -> MemorySample | None:
         """What is charged to the pod; nothing while it has no cgroup, None if the kernel does not tell."""
         meter = self._sandbox.meter
-        if meter is None:
-            return MemorySample(0, 0)
         try:
-            return meter.read()
+            return read_memory(self.host.driver, self._sandbox.cgroup) if meter is None else meter.read()
         except CgroupGone:
             return MemorySample(0, 0)
         except (OSError, ValueError) as e:

@@ -28,6 +28,9 @@ SHM_BYTES = 64 * 1024 * 1024
 
 HOSTNAME_BYTES = 63
 
+DESCRIPTORS = 3
+"""What a pod keeps open for the moment when memory is short: two files to read, one to kill with."""
+
 
 class Sandbox:
     """See the module. Paths are fixed from the start; the files are there once ``prepare`` has run."""
@@ -45,6 +48,7 @@ class Sandbox:
         self.volumes: Mapping[str, Path] = {}
         self.killer: Killer | None = None
         self.meter: MemoryMeter | None = None
+        self._keeps_open = False
         self.facts = NodeFacts(node_name=host.settings.node_name, allocatable=host.allocatable)
 
     @property
@@ -81,8 +85,10 @@ class Sandbox:
         self._record().write(self.state_dir)  # /run may be empty after a restart of the host, this is not
         self.log_dir.mkdir(parents=True, mode=0o755)
         self._make_cgroup()
-        self.meter = MemoryMeter(host.driver, self.cgroup)
-        self.killer = host.driver.killer(self.cgroup)
+        self._keeps_open = host.kept_open.take(DESCRIPTORS)
+        if self._keeps_open:
+            self.meter = MemoryMeter(host.driver, self.cgroup)
+            self.killer = host.driver.killer(self.cgroup)
         self._pin_namespaces()
         if self._shares_pids:
             pause.start(host, uid=self.uid, pod_run_dir=self.run_dir, pod_cgroup=self.cgroup)
@@ -120,6 +126,9 @@ class Sandbox:
 
     def close(self) -> None:
         """Give descriptors back; by the loop's thread, which uses them."""
+        if self._keeps_open:
+            self.host.kept_open.give(DESCRIPTORS)
+            self._keeps_open = False
         if self.meter is not None:
             self.meter.close()
         if self.killer is not None:
