@@ -77,6 +77,7 @@ class Guard:
             places=places,
             pods=self._pods,
             on_events=self._tell_events,
+            observe=lambda: self._loop.observations,
             is_out_of_disk=None if self._disk_space is None else self._disk_space.is_out_of_disk,
         )
         self._live = LiveNode(host.loop, host.paths.run_dir, host.owner, node=self.status.node)
