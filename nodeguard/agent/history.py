@@ -65,6 +65,8 @@ CREATE INDEX entry_pod ON entry (namespace, name);
 
 Write = Callable[["Connection"], None]
 
+_LEFT_OPEN: list[_Store] = []
+
 
 def new_id() -> str:
     """A decision's id: 12 hexadecimal digits."""
@@ -103,10 +105,11 @@ class History:
     def close(self, timeout_seconds: float = 2.0) -> bool:
         """Write what is left; whether all of it was written in time.
 
-        The file stays open until the process ends: closing it would have the disk take everything in, and the last
-        process to do so would wait for that. Whoever opens it next carries on from the log beside it.
+        The file stays open until the process ends: closing it would have the disk take everything in, and removes the
+        log that whoever opens it next makes again; 25 ms that each ``nodeguard run`` would wait for.
         """
         self._queue.put(_Job(None, is_urgent=True))
+        _LEFT_OPEN.append(self._store)
         self._thread.join(timeout_seconds)
         return not self._thread.is_alive() and not self._store.waiting
 
