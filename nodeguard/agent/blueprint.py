@@ -21,6 +21,7 @@ from nodeguard.policy.control import control_files
 from nodeguard.policy.oom import oom_score_adj, without_negative_scores
 from nodeguard.runtime import bundle, capability, image, rootfs, seccomp, user, volume
 from nodeguard.runtime.conmon import ConmonRequest, runtime_argv
+from nodeguard.runtime.image_cache import ImageCache
 from nodeguard.runtime.tree import remove_tree
 
 NO_DISKS = frozenset({"overlay", "nsfs", "tmpfs", "proc", "sysfs", "cgroup", "cgroup2"})
@@ -152,7 +153,7 @@ def _image(plan: Blueprint) -> image.UnpackedImage:
     ref = image.classify(plan.container.image)
     if ref.kind is image.ImageKind.HOST:
         return image.UnpackedImage(rootfs=rootfs.ensure_host_root(paths.run_dir))
-    return image.ensure_unpacked(ref, paths.image_dir)
+    return ImageCache(directory=paths.image_dir, run_dir=paths.run_dir).use(ref, plan.sandbox.uid)
 
 
 def _stop_signal(word: str) -> int:

@@ -21,7 +21,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from nodeguard.errors import HostLacks, RuntimeFailed
+from nodeguard.errors import Conflict, HostLacks, RuntimeFailed
 from nodeguard.runtime.tree import remove_tree
 
 HOST = "host"
@@ -120,9 +120,9 @@ def ensure_unpacked(ref: ImageRef, cache_dir: Path) -> UnpackedImage:
         images, sources, temporary = (cache_dir / name for name in ("unpacked", "sources", "partial"))
         for directory in (images, sources, temporary):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _locked(cache_dir / "lock", key):
+        with locked(cache_dir / "lock", key):
             pointer = sources / key
-            if pointer.exists() and (found := _open(images / pointer.read_text())):
+            if pointer.exists() and (found := open_unpacked(images / pointer.read_text())):
                 return found
             workspace = temporary / key
             remove_tree(workspace)
@@ -133,7 +133,7 @@ def ensure_unpacked(ref: ImageRef, cache_dir: Path) -> UnpackedImage:
             partial = sources / f"{key}.partial"
             partial.write_text(name)
             partial.replace(pointer)
-            unpacked = _open(images / name)
+            unpacked = open_unpacked(images / name)
     except OSError as e:
         raise _not_had(str(ref.path), f"{e.strerror or e} ({e.filename})", "ErrImagePull") from e
     if unpacked is None:
@@ -210,12 +210,19 @@ def _source_key(ref: ImageRef) -> str:
 
 
 @contextmanager
-def _locked(directory: Path, key: str) -> Iterator[None]:
-    """One at a time for one source, between processes too."""
+def locked(directory: Path, key: str, *, shared: bool = False, wait: bool = True) -> Iterator[None]:
+    """One at a time for one source or image, between processes too; ``shared``: together with others who share.
+
+    Raises:
+        Conflict: with ``wait`` false, somebody has it.
+    """
     directory.mkdir(mode=0o700, exist_ok=True)
     fd = os.open(directory / key, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError as e:
+            raise Conflict(f"{key} is in use") from e
         yield
     finally:
         os.close(fd)
@@ -236,7 +243,7 @@ def _unpack(ref: ImageRef, workspace: Path, images: Path) -> str:
     )
     digest, config = _read_layout(ref, layout)
     name = digest.removeprefix("sha256:")
-    if _open(images / name):
+    if open_unpacked(images / name):
         return name
     _run(ref, "umoci", ("raw", "unpack", "--image", f"{layout}:image", str(made / "rootfs")))
     (made / "config.json").write_text(json.dumps(config), encoding="utf-8")
@@ -245,7 +252,7 @@ def _unpack(ref: ImageRef, workspace: Path, images: Path) -> str:
     return name
 
 
-def _open(directory: Path) -> UnpackedImage | None:
+def open_unpacked(directory: Path) -> UnpackedImage | None:
     """An unpacked image of the cache; None when it is not (or no longer) whole."""
     try:
         document = json.loads((directory / "config.json").read_text(encoding="utf-8"))
