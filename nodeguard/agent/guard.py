@@ -10,7 +10,7 @@ from nodeguard.agent.candidate import Candidates
 from nodeguard.agent.config import Config
 from nodeguard.agent.disk import DiskMeter, read_cpu, read_layout
 from nodeguard.agent.eviction import Evictor, Victim
-from nodeguard.agent.gate import refuse_under_pressure
+from nodeguard.agent.gate import Refusal, RefusedUnderPressure, refuse_under_pressure
 from nodeguard.agent.history import new_id
 from nodeguard.agent.host import Host
 from nodeguard.agent.legacy_disk import DiskSpaceManager
@@ -28,9 +28,11 @@ from nodeguard.model.eviction import Eviction
 from nodeguard.model.node import MountPlace
 from nodeguard.model.pod import Pod
 from nodeguard.model.signal import Signal
-from nodeguard.policy.decision import eviction_record
+from nodeguard.policy.decision import eviction_record, rejection_record
 from nodeguard.policy.legacy_disk import DiskSpacePolicy, FsInfo
 from nodeguard.policy.node_condition import NodeEvent
+from nodeguard.policy.pressure_admission import PRESSURE_CONDITIONS
+from nodeguard.policy.qos import qos_class
 from nodeguard.policy.threshold import with_containerfs
 
 log = logging.getLogger(__name__)
@@ -132,7 +134,14 @@ class Guard:
         """
         told = pressures_told(self._host.paths.run_dir, self._host.owner)
         is_out_of_disk = self._disk_space is not None and self._disk_space.is_out_of_disk()
-        refuse_under_pressure(pods, {*self._loop.conditions, *told}, is_out_of_disk=is_out_of_disk)
+        conditions = {*self._loop.conditions, *told}
+        try:
+            refuse_under_pressure(pods, conditions, is_out_of_disk=is_out_of_disk)
+        except RefusedUnderPressure as e:
+            for refusal in e.refusals:
+                self._host.events.warning(refusal.pod.meta, refusal.reason, refusal.message)
+                self._record_refusal(refusal, sorted(PRESSURE_CONDITIONS & conditions))
+            raise
 
     def _storage_changed(self) -> None:
         self._loop.storage_changed()
@@ -162,6 +171,21 @@ class Guard:
             )
         )
         return id_
+
+    def _record_refusal(self, refusal: Refusal, conditions: Sequence[str]) -> None:
+        id_, at, node_name = new_id(), self._host.clock.now(), self._host.settings.node_name
+        self._host.history.append(
+            lambda: rejection_record(
+                refusal.pod,
+                id_=id_,
+                node_name=node_name,
+                at=at,
+                qos_class=qos_class(refusal.pod).qos,
+                reason=refusal.reason,
+                message=refusal.message,
+                conditions=conditions,
+            )
+        )
 
     def _ended(self, victim: Victim, outcome: Outcome) -> None:
         self._host.history.update(

@@ -53,6 +53,7 @@ def _read(files: tuple[str, ...]) -> tuple[tuple[Pod, ...], tuple[Any, ...]]:
 
 
 def _run(config: Config, pods: tuple[Pod, ...], classes: tuple[Any, ...], terminal: Terminal, show_tree: bool) -> int:
+    from nodeguard.agent.gate import RefusedUnderPressure, refused_object
     from nodeguard.agent.node import Node
 
     node = Node(config, on_event=terminal.event, on_log=terminal.log, takes_logs=terminal.keeps_up)
@@ -70,7 +71,11 @@ def _run(config: Config, pods: tuple[Pod, ...], classes: tuple[Any, ...], termin
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         node.loop.on_signal(signum, interrupted)
     with node:
-        node.admit(pods, classes)
+        try:
+            node.admit(pods, classes)
+        except RefusedUnderPressure as e:
+            terminal.finish([refused_object(refusal, node.clock.now()) for refusal in e.refusals])
+            raise
         if show_tree:
             node.when_started(lambda: terminal.show(node.tree_text(ascii_only=not speaks_utf8(sys.stdout))))
         node.run_until_gone()

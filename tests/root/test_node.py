@@ -143,6 +143,12 @@ def test_nobody_comes_in_under_disk_pressure(sandbox: Sandbox) -> None:
     assert outcome.code == 10
     assert_is_told(outcome.text, "pod default/p: Evicted: The node had condition: [DiskPressure].")
     assert list((sandbox.run_dir / "pods").iterdir()) == []
+    status, message = outcome.status(), "The node had condition: [DiskPressure]. "
+    assert (status["phase"], status["reason"], status["message"]) == ("Failed", "Evicted", message)
+    (event,) = (event for event in outcome.events if event["reason"] == "Evicted")
+    assert (event["type"], event["pod"], event["message"]) == ("Warning", "default/p", message)
+    record = json.loads(sandbox.nodeguard("explain", "kill", "pod/p", "-o", "json").stdout)
+    assert (record["type"], record["conditions"]) == ("Rejected", ["DiskPressure"])
 
 
 def test_all_or_none_come_in(sandbox: Sandbox) -> None:
