@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nodeguard.agent.config import Config
 from nodeguard.agent.host import Paths
 from nodeguard.agent.pod import PodWorker
 from nodeguard.agent.scan import BLOCK_BYTES, Tree, TreeSize
@@ -79,6 +80,30 @@ class Reclaimer:
         self._cache = ImageCache(directory=paths.image_dir, run_dir=paths.run_dir)
         self._sizes: dict[str, TreeSize] = {}
         self._started_at = time.monotonic_ns()
+
+    @classmethod
+    def of(cls, config: Config, paths: Paths, workers: Callable[[], Sequence[PodWorker]]) -> Reclaimer:
+        """As this configuration says, for these pods."""
+        return cls(
+            paths,
+            images=ImageGcSettings(
+                high_percent=config.image_gc_high_threshold_percent,
+                low_percent=config.image_gc_low_threshold_percent,
+                minimum_age_ns=config.image_minimum_gc_age_ns,
+                maximum_age_ns=config.image_maximum_gc_age_ns,
+            ),
+            containers=ContainerGcSettings(
+                minimum_age_ns=config.minimum_container_ttl_ns,
+                per_container=config.maximum_dead_containers_per_container,
+                in_all=config.maximum_dead_containers,
+            ),
+            logs=lambda: [logs for worker in tuple(workers()) if not worker.is_gone for logs in logs_of(worker)],
+        )
+
+    @property
+    def collects_images(self) -> bool:
+        """Whether images are to be collected regularly."""
+        return not self._images.is_off
 
     def reclaim(self, steps: Iterable[ReclaimStep]) -> ReclaimResult:
         """Give up what can be, for the sake of pods that would have to go otherwise. Errors are part of the result."""
