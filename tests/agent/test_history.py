@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from nodeguard.agent import history
-from nodeguard.agent.history import History, read_decisions, read_events
+from nodeguard.agent.history import History, count_evictions, read_decisions, read_events
 from nodeguard.errors import HistoryDamaged, NodeguardError
-from nodeguard.model.decision import DecidedPod, DecisionRecord, DecisionType, Outcome, Progress
+from nodeguard.model.decision import Action, DecidedPod, DecisionRecord, DecisionType, Outcome, Progress
 from nodeguard.model.instant import rfc3339_micro
 from nodeguard.model.meta import Event
 from nodeguard.model.pod import QOSClass
@@ -33,7 +33,7 @@ HOG = DecidedPod(namespace="default", name="hog", uid="u1", qos_class=QOSClass.B
 def record(id_: str = "1", at: float | None = None, **fields: Any) -> DecisionRecord:
     return DecisionRecord(
         id=id_,
-        type=DecisionType.EVICTION,
+        type=fields.pop("type", DecisionType.EVICTION),
         at=rfc3339_micro(time.time() if at is None else at),
         node="n1",
         pod=fields.pop("pod", HOG),
@@ -426,3 +426,16 @@ def test_the_wire_and_back() -> None:
 
 def test_errors_are_for_people() -> None:
     assert issubclass(HistoryDamaged, NodeguardError)
+
+
+def test_evictions_are_counted_by_signal(path: Path) -> None:
+    assert count_evictions(path) == {}
+    history = History(path)
+    evicted = [("1", "memory.available", Action.EVICT), ("2", "memory.available", Action.EVICT)]
+    others = [("3", "pid.available", Action.WOULD_EVICT), ("4", "memory.available", None)]
+    for id_, signal_, action in [*evicted, *others]:
+        history.append(lambda i=id_, s=signal_, a=action: record(i, signal=s, action=a))  # type: ignore[misc]
+    history.append(lambda: record("5", signal="emptyDir", action=Action.EVICT, type=DecisionType.LIMIT_EXCEEDED))
+    history.append(lambda: record("6", signal="memory.available", type=DecisionType.REJECTED, action=Action.EVICT))
+    assert history.close()
+    assert count_evictions(path) == {"memory.available": 2, "emptyDir": 1}
