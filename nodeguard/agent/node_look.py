@@ -44,9 +44,8 @@ class HostLook:
 def look_at_host(config: Config, capacity: NodeCapacity) -> HostLook:
     """The signals as they are now, judged as a first pass of the eviction manager would."""
     disks = _read_file_systems(Paths.of(config))
-    nodefs, imagefs = disks.get("nodefs"), disks.get("imagefs")
-    is_dedicated = nodefs is not None and imagefs is not None and nodefs.device != imagefs.device
-    layout = Layout(dedicated_image_fs=is_dedicated)
+    nodefs, imagefs, containerfs = (disks[name].device if name in disks else None for name in _FILE_SYSTEM_SIGNALS)
+    layout = Layout(dedicated_image_fs=imagefs != nodefs, split_container_fs=imagefs != containerfs)
     settings = config.eviction()
     thresholds = with_containerfs(settings.thresholds, layout)
     found = {**_memory_and_pids(config, capacity), **_disk_signals(disks)}
@@ -71,10 +70,10 @@ def _is_missing(signal: Signal, found: Mapping[Signal, Observation], disks: Mapp
 
 
 def _read_file_systems(paths: Paths) -> dict[str, FileSystem]:
-    """By name; containerfs is where the images are, or everything is. A directory that is not there yet will be on
-    the file system of the one above it."""
+    """By name; a directory that is not there yet will be on the file system of the one above it."""
     disks = {}
-    for name, path in (("nodefs", paths.nodefs_dir), ("imagefs", paths.image_dir), ("containerfs", paths.image_dir)):
+    layers = paths.imagefs or paths.nodefs_dir
+    for name, path in (("nodefs", paths.nodefs_dir), ("imagefs", paths.image_dir), ("containerfs", layers)):
         try:
             disks[name] = filesystem.read(_existing(path))
         except OSError:

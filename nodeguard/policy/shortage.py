@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from nodeguard.model.eviction import Candidate, Observation, Observations, Snapshot
+from nodeguard.model.eviction import Observation, Observations, Snapshot
 from nodeguard.model.node import MountPlace
+from nodeguard.model.pod import Pod
 from nodeguard.model.signal import Pressure, Resource, Signal
+from nodeguard.model.stats import PodUsage
 from nodeguard.model.threshold import Threshold
 from nodeguard.policy.disk_usage import disk_usage
 from nodeguard.policy.threshold import by_urgency
@@ -34,10 +36,10 @@ def shortage_details(
     details: dict[Pressure, str] = {}
     for pressure, thresholds in _by_pressure(met, snapshot.observations).items():
         texts = [tell_shortage(one, snapshot.observations[one.signal], places) for one in thresholds]
-        consumers = top_consumers(snapshot.candidates, thresholds[0].signal, snapshot)
+        signal = thresholds[0].signal
+        consumers = top_consumers(signal, snapshot)
         if consumers:
-            resource = thresholds[0].signal.resource
-            named = ", ".join(f"{one.name} {amount(resource, one.amount)}" for one in consumers)
+            named = ", ".join(f"{one.name} {amount(signal.resource, one.amount)}" for one in consumers)
             texts.append(f"top consumers: {named}")
         details[pressure] = "; ".join(texts)
     return details
@@ -54,14 +56,23 @@ def tell_shortage(threshold: Threshold, observed: Observation, places: Mapping[s
     return text if place is None else f"{text}, at {place.mount_point} ({place.device})"
 
 
-def top_consumers(candidates: Iterable[Candidate], signal: Signal, snapshot: Snapshot) -> tuple[Consumer, ...]:
-    """The pods that take the most of what the signal is about, those of which nothing is known left out."""
+def top_consumers(signal: Signal, snapshot: Snapshot) -> tuple[Consumer, ...]:
+    """The pods that take the most of what the signal is about, and what is taken by no pod if all have been measured.
+
+    Nothing without candidates: those are measured only when one of them may have to go.
+    """
     found = [
-        Consumer(name=candidate.pod.meta.key, amount=used)
-        for candidate in candidates
-        if (used := _used(candidate, signal, snapshot))
+        Consumer(name=candidate.pod.meta.key, amount=_used(candidate.pod, candidate.usage, signal, snapshot))
+        for candidate in snapshot.candidates
+        if candidate.usage is not None
     ]
-    return tuple(sorted(found, key=lambda one: (-one.amount, one.name))[:CONSUMERS])
+    top = sorted((one for one in found if one.amount > 0), key=lambda one: (-one.amount, one.name))[:CONSUMERS]
+    observed = snapshot.observations.get(signal)
+    if observed is not None and found and len(found) == len(snapshot.candidates):
+        outside = observed.capacity - observed.available - sum(one.amount for one in found)
+        if outside > 0:
+            top.append(Consumer(name="outside pods", amount=outside))
+    return tuple(top)
 
 
 def amount(resource: Resource, number: int) -> str:
@@ -88,12 +99,9 @@ def _by_pressure(met: Iterable[Threshold], observations: Observations) -> dict[P
     return found
 
 
-def _used(candidate: Candidate, signal: Signal, snapshot: Snapshot) -> int:
-    usage = candidate.usage
-    if usage is None:
-        return 0
+def _used(pod: Pod, usage: PodUsage, signal: Signal, snapshot: Snapshot) -> int:
     if signal.is_memory:
         return usage.working_set_bytes
     if signal is Signal.PID_AVAILABLE:
         return usage.process_count or 0
-    return disk_usage(candidate.pod, usage, signal, snapshot.layout)
+    return disk_usage(pod, usage, signal, snapshot.layout)

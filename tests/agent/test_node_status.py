@@ -158,7 +158,8 @@ def test_true_at_once_false_only_after_the_period(story: Story) -> None:
     assert (condition.status, condition.last_transition_at) == ("True", seen_at)
     assert condition.message == (
         "kubelet has insufficient memory available: memory.available is 536870912 (512Mi) of 8589934592 (8Gi), "
-        "threshold 1073741824 (1Gi), hard; top consumers: default/hog 7516192768 (7Gi)"
+        "threshold 1073741824 (1Gi), hard; top consumers: default/hog 7516192768 (7Gi), "
+        "outside pods 536870912 (512Mi)"
     )
     assert story.file().conditions[0] == condition, "others know at once"
     assert story.take_events() == ["NodeHasInsufficientMemory"]

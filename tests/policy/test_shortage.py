@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from evictionbuilder import DEDICATED, candidates, config, disk, memory, named, processes, seen
+from typing import Any
 
-from nodeguard.model.eviction import Observation, Snapshot
+from evictionbuilder import DEDICATED, SINGLE, candidates, config, disk, memory, named, processes, seen
+
+from nodeguard.model.eviction import Layout, Observation, Snapshot
 from nodeguard.model.node import MountPlace
 from nodeguard.model.signal import Pressure, Resource, Signal
 from nodeguard.policy.shortage import amount, shortage_details, tell_shortage, top_consumers
@@ -60,30 +62,42 @@ def test_a_signal_nobody_could_read_is_not_told() -> None:
     assert shortage_details(thresholds, Snapshot(), {}) == {}
 
 
-def test_top_consumers_of_memory() -> None:
-    pods = candidates(
-        (named("small"), memory("1Mi")),
-        (named("hog"), memory("800Mi")),
-        (named("b"), memory("2Mi")),
-        (named("a"), memory("2Mi")),
-        named("unknown"),
-    )
+def consumers(signal: Signal, figures: str, *pods: Any, layout: Layout = SINGLE) -> list[tuple[str, int]]:
+    snapshot = Snapshot(observations=seen(figures), candidates=candidates(*pods), layout=layout)
+    return [(one.name.removeprefix("default/"), one.amount) for one in top_consumers(signal, snapshot)]
+
+
+def test_top_consumers_in_the_message() -> None:
     thresholds = config("memory.available<100Mi").thresholds
-    snapshot = Snapshot(observations=seen("memory.available=1Mi/1Gi"), candidates=pods)
+    pods = candidates((named("hog"), memory("800Mi")), (named("calm"), memory("2Mi")))
+    snapshot = Snapshot(observations=seen("memory.available=22Mi/1Gi"), candidates=pods)
     text = shortage_details(thresholds, snapshot, {})[Pressure.MEMORY]
     assert text.endswith(
-        "; top consumers: default/hog 838860800 (800Mi), default/a 2097152 (2Mi), default/b 2097152 (2Mi)"
+        "; top consumers: default/hog 838860800 (800Mi), default/calm 2097152 (2Mi), outside pods 209715200 (200Mi)"
     )
+
+
+def test_three_are_named_the_largest_first_then_by_name() -> None:
+    pods = [(named(name), memory(amount)) for name, amount in (("d", 1), ("c", 9), ("b", 5), ("a", 5), ("none", 0))]
+    found = consumers(Signal.MEMORY_AVAILABLE, "memory.available=80/100", *pods)
+    assert found == [("c", 9), ("a", 5), ("b", 5)], "and nothing is left for anybody else"
+
+
+def test_what_is_outside_is_told_only_when_everybody_was_measured() -> None:
+    measured, unknown = (named("a"), memory(5)), named("b")
+    assert consumers(Signal.MEMORY_AVAILABLE, "memory.available=80/100", measured) == [("a", 5), ("outside pods", 15)]
+    assert consumers(Signal.MEMORY_AVAILABLE, "memory.available=80/100", measured, unknown) == [("a", 5)]
+    assert consumers(Signal.MEMORY_AVAILABLE, "memory.available=80/100") == []
 
 
 def test_top_consumers_of_a_disk_are_those_that_are_on_it() -> None:
-    pods = candidates((named("layers"), disk(rootfs=500)), (named("logs"), disk(logs=300)))
-    snapshot = Snapshot(candidates=pods, layout=DEDICATED)
-    assert [one.name for one in top_consumers(pods, Signal.NODEFS_AVAILABLE, snapshot)] == ["default/logs"]
-    assert [one.name for one in top_consumers(pods, Signal.IMAGEFS_AVAILABLE, snapshot)] == ["default/layers"]
+    pods = ((named("layers"), disk(rootfs=500)), (named("logs"), disk(logs=300)))
+    figures = "nodefs.available=700/1000 imagefs.available=500/1000"
+    assert consumers(Signal.NODEFS_AVAILABLE, figures, *pods, layout=DEDICATED) == [("logs", 300)]
+    assert consumers(Signal.IMAGEFS_AVAILABLE, figures, *pods, layout=DEDICATED) == [("layers", 500)]
 
 
 def test_top_consumers_of_process_ids() -> None:
-    pods = candidates((named("bomb"), processes(900)), (named("calm"), processes(1)))
-    found = top_consumers(pods, Signal.PID_AVAILABLE, Snapshot())
-    assert [(one.name, one.amount) for one in found] == [("default/bomb", 900), ("default/calm", 1)]
+    pods = ((named("bomb"), processes(900)), (named("calm"), processes(1)))
+    found = consumers(Signal.PID_AVAILABLE, "pid.available=0/1000", *pods)
+    assert found == [("bomb", 900), ("calm", 1), ("outside pods", 99)]

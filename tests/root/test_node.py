@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -149,6 +152,43 @@ def test_nobody_comes_in_under_disk_pressure(sandbox: Sandbox) -> None:
     assert (event["type"], event["pod"], event["message"]) == ("Warning", "default/p", message)
     record = json.loads(sandbox.nodeguard("explain", "kill", "pod/p", "-o", "json").stdout)
     assert (record["type"], record["conditions"]) == ("Rejected", ["DiskPressure"])
+
+
+def test_disk_pressure_names_the_file_system_and_its_numbers(sandbox: Sandbox, small_disk: Path) -> None:
+    options = ("--imagefs", str(small_disk), "--eviction-mode", "observe")
+    with start_pods(sandbox, guaranteed(), options=options) as running:
+        wait_for_up(running)
+        assert conditions_of(node_of(sandbox))["DiskPressure"]["status"] == "False"
+        fill(small_disk, 40)
+        message = wait_for_status(sandbox, "DiskPressure", "True")["message"]
+        told = re.search(r"imagefs\.inodesFree is (\d+) of (\d+), threshold 5% = 50, hard, at (\S+) \(small\)", message)
+        assert told is not None, message
+        assert int(told[1]) < 50, "as it was when it was seen"
+        assert (int(told[2]), told[3]) == (os.statvfs(small_disk).f_files, str(small_disk))
+        kill_at_once(running)
+        finish(running)
+    fill(small_disk, 30)
+    config = sandbox.base / "config.yaml"
+    config.write_text(f"nodeguard:\n  imagefs: {small_disk}\n")
+    now = os.statvfs(small_disk)
+    message = conditions_of(node_of(sandbox, "--config", str(config)))["DiskPressure"]["message"]
+    assert f"imagefs.inodesFree is {now.f_ffree} of {now.f_files}" in message
+
+
+def fill(disk: Path, inodes_left: int) -> None:
+    """Make files until so many inodes are left."""
+    for number in range(os.statvfs(disk).f_ffree - inodes_left):
+        (disk / f"junk-{inodes_left}-{number}").touch()
+
+
+@pytest.fixture
+def small_disk(sandbox: Sandbox) -> Iterator[Path]:
+    """A file system with a thousand inodes."""
+    path = sandbox.base / "disk"
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "nr_inodes=1000,size=64m", "small", path], check=True)
+    yield path
+    subprocess.run(["umount", path], check=True)
 
 
 def test_all_or_none_come_in(sandbox: Sandbox) -> None:
