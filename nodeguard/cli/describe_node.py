@@ -7,21 +7,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
+from nodeguard.agent.history import FILE_NAME, read_events
 from nodeguard.agent.node_view import NodeView, view_node
 from nodeguard.agent.text import format_age, format_bytes
 from nodeguard.cli.get_node import check_name, node_roles
 from nodeguard.cli.option import config_file_option, load_and_warn
+from nodeguard.cli.printer import warn
+from nodeguard.errors import NodeguardError
 from nodeguard.model.instant import parse_rfc3339
+from nodeguard.model.meta import Event
 from nodeguard.model.pod import ResourceList
 from nodeguard.model.quantity import ZERO, Quantity
 from nodeguard.model.signal import Resource
 from nodeguard.policy.effective import sum_of
 from nodeguard.policy.signal_state import SignalState, ThresholdState
 
+EVENTS_SECONDS = 3600.0
 _RESOURCES = ("cpu", "memory", "ephemeral-storage")
 _INFO = (
     ("Machine ID", "machineID"),
@@ -41,9 +47,27 @@ _INFO = (
 @config_file_option
 def node(name: str | None, **options: Any) -> None:
     """Describe this host as a node: conditions, eviction signals and thresholds, pods, allocated resources."""
-    view = view_node(load_and_warn(options))
+    config, now = load_and_warn(options), time.time()
+    view = view_node(config)
     check_name(view.node, name)
-    click.echo("\n".join(description(view, time.time())))
+    lines = [*description(view, now), *_events(_recent_events(config.state_dir / FILE_NAME, now), now)]
+    click.echo("\n".join(lines))
+
+
+def _recent_events(history: Path, now: float) -> list[Event]:
+    """The node's own of the last hour, as long as Kubernetes keeps events; a history that cannot be read is told."""
+    try:
+        return [event for event in read_events(history, since=now - EVENTS_SECONDS) if event.node]
+    except NodeguardError as e:
+        warn(e)
+        return []
+
+
+def _events(events: Sequence[Event], now: float) -> Iterator[str]:
+    yield "Events:" if events else "Events:             <none>"
+    if events:
+        rows = [(one.type, one.reason, format_age(now - one.at), "nodeguard", one.message) for one in events]
+        yield from _table(("Type", "Reason", "Age", "From", "Message"), rows)
 
 
 def description(view: NodeView, now: float) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,14 @@ from podbuilder import amounts
 
 from nodeguard.agent import node_look
 from nodeguard.agent.config import load
+from nodeguard.agent.history import FILE_NAME, History
 from nodeguard.agent.node_file import NodeFile, path_of, to_text, write_text
 from nodeguard.agent.node_view import look
 from nodeguard.agent.record import Owner
 from nodeguard.cli.get_node import node_table
 from nodeguard.cli.main import run
 from nodeguard.errors import HostLacks
+from nodeguard.model.meta import Event
 from nodeguard.model.node import NodeAddress, NodeCondition, NodeFacts, NodeSystemInfo
 from nodeguard.model.placement import Taint
 from nodeguard.model.signal import Signal
@@ -68,6 +71,7 @@ def pod(name: str, requests: str, limits: str) -> PodShare:
 def run_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("NODEGUARD_CONFIG", "/dev/null")
     monkeypatch.setenv("NODEGUARD_RUN_DIR", str(tmp_path))
+    monkeypatch.setenv("NODEGUARD_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("TZ", "UTC")
     return tmp_path
 
@@ -211,6 +215,30 @@ def test_the_description(told: NodeFile, capsys: pytest.CaptureFixture[str]) -> 
         r"  example\.com/gpu +0 \(0%\) +1 \(0%\)",
     ):
         assert re.search(f"^{line}$", text, re.MULTILINE), f"{line}\n{text}"
+
+
+def test_the_nodes_events(told: NodeFile, run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert answer(capsys, "describe", "node").endswith("Events:             <none>\n")
+    (run_dir / "state").mkdir()
+    history = History(run_dir / "state" / FILE_NAME)
+    now = time.time()
+    for at, fields in ((now - 90, {"node": "n1"}), (now - 4000, {"node": "n1"}), (now, {"pod": "default/a"})):
+        history.event(Event(at=at, type="Normal", reason="NodeReady", message="Node n1 status is now", **fields))
+    assert history.close()
+    lines = answer(capsys, "describe", "node").partition("Events:\n")[2].splitlines()
+    assert len(lines) == 3, "the node's own of the last hour"
+    assert re.fullmatch(r"  Normal  NodeReady  \d+s  nodeguard  Node n1 status is now", lines[2])
+
+
+def test_a_damaged_history_is_told_and_stops_nothing(
+    told: NodeFile, run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run_dir / "state").mkdir()
+    (run_dir / "state" / FILE_NAME).write_bytes(b"no database" * 500)
+    assert run(["describe", "node"]) == 0
+    out, err = capsys.readouterr()
+    assert out.endswith("Events:             <none>\n")
+    assert err.startswith("Warning: ")
 
 
 def test_a_taint_with_a_value(run_dir: Path, told: NodeFile, capsys: pytest.CaptureFixture[str]) -> None:
