@@ -48,8 +48,9 @@ def recorded_places(record: Record, run_dir: Path, containers: Iterable[str]) ->
             volumes.append(
                 VolumePlace(name=path.name, path=path, in_memory=in_memory, counts=not in_memory and not is_downward)
             )
+    beside = state_dir / "containers"  # where they are unless images have a file system of their own
     return PodPlaces(
-        layers=_layers(run_dir / "bundles") or state_dir / "containers",
+        layers=beside if beside.is_dir() else _layers(run_dir / "bundles") or beside,
         logs=Path(record.log_dir),
         containers=tuple(containers),
         volumes=tuple(volumes),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -282,6 +283,7 @@ def test_the_short_form_looks_at_no_disk_and_no_namespace(host: Host, monkeypatc
 
 def test_the_places_of_the_pods_are_told_by_the_pods(host: Host) -> None:
     host.pod("web", "app_0")
+    shutil.rmtree(host.base / "state/pods/uid-web/containers")
     imagefs = host.base / "fast"
     layer = imagefs / "layers" / "uid-web" / "uid-web_app_0"
     (layer / "upper").mkdir(parents=True)
