@@ -140,6 +140,10 @@ class ContainerWorker:
         self._warning("OOMKilling", f"The kernel's OOM killer took {count} process(es) of container {name}")
         oom.record(self._host, self._sandbox.pod, self._sandbox.cgroup, name, kills=count)
 
+    def look_at_limits(self) -> None:
+        """The instance has ended, and its counters go with it."""
+        self._sandbox.pid_limits.look()
+
     def _normal(self, reason: str, message: str) -> None:
         self._host.events.normal(self._sandbox.pod.meta, reason, message, self._container.name)
 
@@ -254,6 +258,7 @@ class _Instance:
         killed = self._oom_kills()
         if killed:
             self._worker.oom_killed(killed)
+        self._worker.look_at_limits()
         reason = "OOMKilled" if killed else "Completed" if exit_code == 0 else "Error"
         self._log.read()
         self._end(exit_code, reason, self._termination_message(exit_code))

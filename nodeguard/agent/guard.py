@@ -27,7 +27,7 @@ from nodeguard.model.decision import Action, Outcome, Pass, Progress
 from nodeguard.model.eviction import Eviction
 from nodeguard.model.node import MountPlace
 from nodeguard.model.pod import Pod
-from nodeguard.model.signal import Signal
+from nodeguard.model.signal import Resource, Signal
 from nodeguard.policy.decision import eviction_record, rejection_record
 from nodeguard.policy.legacy_disk import DiskSpacePolicy, FsInfo
 from nodeguard.policy.node_condition import NodeEvent
@@ -36,6 +36,9 @@ from nodeguard.policy.qos import qos_class
 from nodeguard.policy.threshold import with_containerfs
 
 log = logging.getLogger(__name__)
+
+LIMITS_SECONDS = 10.0
+"""How often pods are asked what the kernel refused them."""
 
 GOOD_NEWS = ("NodeReady", "NodeHasSufficientMemory", "NodeHasNoDiskPressure", "NodeHasSufficientPID")
 
@@ -106,9 +109,11 @@ class Guard:
         self._loop.open()
         self.status.open()
         self._is_open = True
+        self._look_at_limits()
 
     def close(self) -> None:
         """Nobody looks any more."""
+        self._is_open = False
         self._loop.close()
         self._disks.close()
         self._live.close()
@@ -142,6 +147,14 @@ class Guard:
                 self._host.events.warning(refusal.pod.meta, refusal.reason, refusal.message)
                 self._record_refusal(refusal, sorted(PRESSURE_CONDITIONS & conditions))
             raise
+
+    def _look_at_limits(self) -> None:
+        if not self._is_open:
+            return
+        for worker in self._workers():
+            if not worker.is_gone:
+                worker.sandbox.pid_limits.look()
+        self._host.loop.call_at(self._host.clock.now() + LIMITS_SECONDS, self._look_at_limits)
 
     def _storage_changed(self) -> None:
         self._loop.storage_changed()
@@ -205,7 +218,7 @@ class Guard:
         if not isinstance(signal, Signal):
             return because.usage
         observed = self._loop.observations.get(signal)
-        if observed is None or because.available is None:
+        if observed is None or because.available is None or signal.resource in (Resource.INODES, Resource.PIDS):
             return None
         return max(0, observed.available - because.available)
 

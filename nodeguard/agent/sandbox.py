@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nodeguard.agent import pause
 from nodeguard.agent.host import Host
+from nodeguard.agent.pid_limit import PidLimits
 from nodeguard.agent.record import Record
 from nodeguard.kernel import mount, namespace
 from nodeguard.kernel.cgroup.driver import Killer
@@ -48,6 +49,7 @@ class Sandbox:
         self.volumes: Mapping[str, Path] = {}
         self.killer: Killer | None = None
         self.meter: MemoryMeter | None = None
+        self.pid_limits = PidLimits(host, pod, self.cgroup)
         self._keeps_open = False
         self.facts = NodeFacts(node_name=host.settings.node_name, allocatable=host.allocatable)
 

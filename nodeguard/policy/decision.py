@@ -30,6 +30,7 @@ from nodeguard.policy.replay import scenario_document
 
 MEMORY_LIMIT = "memory.max"
 PIDS_LIMIT = "pids.max"
+PIDS_REASON = "PidsLimitReached"
 
 
 def eviction_record(
@@ -147,7 +148,7 @@ def limit_record(
         threshold=f"{PIDS_LIMIT}={limit}/{level}",
         observed=Observed(usage=usage, limit=limit),
         candidates=(_only(facts, usage, 0, why),),
-        reason="PidsLimit",
+        reason=PIDS_REASON,
         message=f"{why}: the kernel refused {_processes(refused)}",
         why=why,
         limit_hit=LimitHit(level=level, container=container, cgroup=cgroup, kills=0),
