@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -46,13 +47,17 @@ class Result:
     busy: int = 0
     undecided: list[str] = field(default_factory=list)
 
+    @property
+    def done(self) -> int:
+        """How many count."""
+        return len(self.races) + len(self.seconds)
+
     def is_complete(self) -> bool:
-        return len(self.races) + len(self.seconds) >= self.case.count
+        return self.done >= self.case.count
 
     def may_go_on(self) -> bool:
         """Whether another try makes sense."""
-        done = len(self.races) + len(self.seconds)
-        return not self.is_complete() and self.busy < max(5, self.case.count) and len(self.undecided) < 3 + done
+        return not self.is_complete() and self.busy < max(5, self.case.count) and len(self.undecided) < 3 + self.done
 
     def faults(self) -> str:
         """What did not count, in words."""
@@ -163,27 +168,36 @@ def cases(
 
 
 def run(found: list[Case]) -> tuple[list[Result], dict[str, str]]:
-    """Run one race of every case in turn until each has its number; with Ctrl-C, what there is by then counts."""
+    """Run one race of every case in turn until each has its number.
+
+    Ctrl-C ends it after the race under way: what there is by then counts.
+    """
     results: list[Result] = [Result(case) for case in found]
     failures: dict[str, str] = {}
-    with contextlib.suppress(KeyboardInterrupt):
-        _run(results, failures)
+    stopped: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: stopped.append(number))
+    try:
+        _run(results, failures, stopped)
+    finally:
+        signal.signal(signal.SIGINT, before)
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr, flush=True)
     for result in results:
         if not result.is_complete() and label(result.case) not in failures:
             reason = f": {result.faults()}" if result.faults() else ""
-            failures[label(result.case)] = f"only {len(result.races)} of {result.case.count}{reason}"
+            failures[label(result.case)] = f"only {result.done} of {result.case.count}{reason}"
     return results, failures
 
 
-def _run(results: list[Result], failures: dict[str, str]) -> None:
+def _run(results: list[Result], failures: dict[str, str], stopped: list[int]) -> None:
     while open_results := [r for r in results if r.may_go_on() and label(r.case) not in failures]:
         for result in open_results:
+            if stopped:
+                return
             case = result.case
             if sys.stderr.isatty():
-                done = len(result.races) + len(result.seconds) + 1
-                print(f"\r\033[Krace {done} of {case.count}: {label(case)} ", end="", file=sys.stderr, flush=True)
+                number = f"race {result.done + 1} of {case.count}"
+                print(f"\r\033[K{number}: {label(case)} ", end="", file=sys.stderr, flush=True)
             try:
                 outcome = case.run()
             except NotDecided as e:

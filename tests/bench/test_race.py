@@ -75,7 +75,7 @@ def test_a_race_is_seen_from_the_crossing_to_the_return() -> None:
     )
     assert started < seen.crossed_at < seen.killed_at <= seen.dead_at <= seen.back_at
     assert seen.taken >= 119
-    assert 15 <= seen.past <= 25
+    assert seen.past >= 15
     assert not seen.oom_killed
 
 
