@@ -12,32 +12,24 @@ from typing import Any, Literal, Protocol, TypeVar
 from nodeguard.agent.record import read_record
 from nodeguard.agent.text import format_bytes, format_table
 from nodeguard.errors import CgroupGone, HostLacks
-from nodeguard.kernel.cgroup.driver import UNIFIED
+from nodeguard.kernel.cgroup import stat
+from nodeguard.policy.summary import working_set_bytes
 
 _T = TypeVar("_T")
 Level = Literal["root", "tier", "pod", "container"]
 
 _BELOW: Mapping[Level, Level] = {"root": "tier", "tier": "pod", "pod": "container"}
-_V1_UNLIMITED = 1 << 62
-"""cgroup v1 has no word for no limit: it shows the largest number of whole pages."""
 _POD_NAME = re.compile(r"pod(.+)")
 
 
-class Reader(Protocol):
+class Reader(stat.Reader, Protocol):
     """The part of a cgroup driver that looking needs."""
-
-    @property
-    def version(self) -> Literal[1, 2]:
-        """The files that limits are in."""
 
     def exists(self, path: str) -> bool:
         """Whether there is such a group."""
 
     def children(self, path: str) -> list[str]:
         """The groups right below."""
-
-    def read(self, path: str, controller: str, file: str) -> str:
-        """The text of one file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +119,7 @@ def _read_node(driver: Reader, path: str, name: str, level: Level, run_dir: Path
         for child in _in_order(driver.children(path), level):
             with suppress(CgroupGone):
                 children.append(_read_node(driver, f"{path}/{child}", child, below, run_dir))
-    reading = _read_v2(driver, path) if driver.version == 2 else _read_v1(driver, path)
+    reading = _read(driver, path)
     return TreeNode(level=level, name=name, path=path, reading=reading, uid=uid, pod=pod, children=tuple(children))
 
 
@@ -141,41 +133,32 @@ def _in_order(names: list[str], level: Level) -> list[str]:
     return sorted(names)
 
 
-def _read_v1(driver: Reader, path: str) -> Reading:
-    usage = _number(driver, path, "memory", "memory.usage_in_bytes")
-    memory_max = _number(driver, path, "memory", "memory.limit_in_bytes")
-    quota = _number(driver, path, "cpu", "cpu.cfs_quota_us")
-    cpu_nanoseconds = _number(driver, path, "cpuacct", "cpuacct.usage")
+def _read(driver: Reader, path: str) -> Reading:
+    found = stat.read_stat(driver, path)
+    quota, period = _cpu_limits(driver, path)
+    is_v2 = driver.version == 2
     return Reading(
-        cpu_shares=_number(driver, path, "cpu", "cpu.shares"),
-        cpu_quota_us=quota if quota is not None and quota > 0 else None,
-        cpu_period_us=_number(driver, path, "cpu", "cpu.cfs_period_us"),
-        cpu_seconds=None if cpu_nanoseconds is None else cpu_nanoseconds / 1e9,
-        memory_max=None if memory_max is None or memory_max >= _V1_UNLIMITED else memory_max,
-        memory_bytes=usage,
-        memory_working_set_bytes=_working_set(driver, path, usage, "total_inactive_file"),
+        cpu_shares=None if is_v2 else _number(driver, path, "cpu", "cpu.shares"),
+        cpu_weight=_number(driver, path, "cpu", "cpu.weight") if is_v2 else None,
+        cpu_quota_us=quota,
+        cpu_period_us=period,
+        cpu_seconds=None if found.cpu is None else found.cpu.usage_ns / 1e9,
+        memory_max=found.memory_limit_bytes,
+        memory_bytes=found.memory_usage_bytes,
+        memory_working_set_bytes=working_set_bytes(found),
         pids_max=_number(driver, path, "pids", "pids.max"),
-        pids=_number(driver, path, "pids", "pids.current"),
-        pressure=_pressure(driver, path),
+        pids=found.tasks,
+        pressure={resource: pressure.some.avg10 for resource, pressure in found.pressure.items()},
     )
 
 
-def _read_v2(driver: Reader, path: str) -> Reading:
-    usage = _number(driver, path, "memory", "memory.current")
-    cpu_max = (_text(driver, path, "cpu", "cpu.max") or "").split()
-    cpu_usec = _keyed(_text(driver, path, "cpu", "cpu.stat")).get("usage_usec")
-    return Reading(
-        cpu_weight=_number(driver, path, "cpu", "cpu.weight"),
-        cpu_quota_us=int(cpu_max[0]) if cpu_max and cpu_max[0] != "max" else None,
-        cpu_period_us=int(cpu_max[1]) if len(cpu_max) > 1 else None,
-        cpu_seconds=None if cpu_usec is None else cpu_usec / 1e6,
-        memory_max=_number(driver, path, "memory", "memory.max"),
-        memory_bytes=usage,
-        memory_working_set_bytes=_working_set(driver, path, usage, "inactive_file"),
-        pids_max=_number(driver, path, "pids", "pids.max"),
-        pids=_number(driver, path, "pids", "pids.current"),
-        pressure=_pressure(driver, path),
-    )
+def _cpu_limits(driver: Reader, path: str) -> tuple[int | None, int | None]:
+    """Quota and period in microseconds."""
+    if driver.version == 1:
+        quota = _number(driver, path, "cpu", "cpu.cfs_quota_us")
+        return quota, _number(driver, path, "cpu", "cpu.cfs_period_us")
+    quota_text, _, period_text = (_text(driver, path, "cpu", "cpu.max") or "").partition(" ")
+    return stat.parse_count(quota_text), stat.parse_count(period_text)
 
 
 def _text(driver: Reader, path: str, controller: str, file: str) -> str | None:
@@ -187,37 +170,7 @@ def _text(driver: Reader, path: str, controller: str, file: str) -> str | None:
 
 def _number(driver: Reader, path: str, controller: str, file: str) -> int | None:
     text = _text(driver, path, controller, file)
-    return None if text is None or text == "max" else int(text)
-
-
-def _keyed(text: str | None) -> dict[str, int]:
-    """``key value`` lines."""
-    pairs = (line.split() for line in (text or "").splitlines())
-    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2}
-
-
-def _working_set(driver: Reader, path: str, usage: int | None, inactive: str) -> int | None:
-    """What cannot be dropped at once.
-
-    Source: cadvisor, container/libcontainer/handler.go, setMemoryStats.
-    """
-    if usage is None:
-        return None
-    return max(0, usage - _keyed(_text(driver, path, "memory", "memory.stat")).get(inactive, 0))
-
-
-def _pressure(driver: Reader, path: str) -> dict[str, float]:
-    """PSI ``some avg10``, from the v2 side on hybrid hosts too; containers are on the v1 side alone there."""
-    found = {}
-    for resource in ("cpu", "memory", "io"):
-        with suppress(HostLacks, CgroupGone, OSError):
-            match = _SOME_AVG10.search(driver.read(path, UNIFIED, f"{resource}.pressure"))
-            if match is not None:
-                found[resource] = float(match[1])
-    return found
-
-
-_SOME_AVG10 = re.compile(r"^some avg10=([0-9.]+)", re.MULTILINE)
+    return None if text is None else stat.parse_count(text)
 
 
 def _labelled(tree: TreeNode, ascii_only: bool) -> Iterator[tuple[str, TreeNode]]:

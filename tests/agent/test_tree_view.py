@@ -24,6 +24,9 @@ class FakeReader:
     def exists(self, path: str) -> bool:
         return path in self.groups
 
+    def inode(self, path: str) -> int:
+        return 1
+
     def children(self, path: str) -> list[str]:
         return [name.rpartition("/")[2] for name in self.groups if name.rpartition("/")[0] == path]
 

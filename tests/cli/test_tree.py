@@ -23,6 +23,9 @@ class FakeDriver:
     def exists(self, path: str) -> bool:
         return path in self._paths
 
+    def inode(self, path: str) -> int:
+        return 1
+
     def children(self, path: str) -> list[str]:
         return [name.rpartition("/")[2] for name in self._paths if name.rpartition("/")[0] == path]
 
