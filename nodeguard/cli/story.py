@@ -64,7 +64,9 @@ def _shortage(record: DecisionRecord, observed: Observed) -> str:
     value, _, kind = rest.rpartition("/")
     what = {Resource.INODES: "inodes", Resource.PIDS: "process ids", Resource.MEMORY: "memory"}.get(resource, "space")
     place = _PLACES.get(signal.partition(".")[0], "")
-    left = f"{amount(observed.available, resource)} of {amount(observed.capacity, resource)}"
+    rounded = amount(observed.available, resource)
+    exact = rounded if observed.available is None else str(resource.quantity(observed.available))
+    left = f"{exact if rounded == value else rounded} of {amount(observed.capacity, resource)}"
     text = f"Why a pod had to go: the node had {left} of {what} left{f' {place}' if place else ''}"
     text += f" ({signal}), less than the {kind} threshold {value}"
     grace = _soft_grace(record)

@@ -365,3 +365,8 @@ def test_the_other_policy_is_asked(call: Call, tmp_path: Path) -> None:
     stored(tmp_path, record_of(pass_of(pairs=pairs)))
     out = call("explain", "kill", "pod/over")[1]
     assert out.endswith(f"The policy {VictimPolicy.QOS} would have chosen default/idle.\n")
+
+
+def test_what_is_barely_less_is_told_exactly() -> None:
+    told = words(record_of(pass_of(observations=seen("memory.available=104857599/1Gi"))))
+    assert "the node had 104857599 of 1Gi of memory left (memory.available), less than the hard threshold 100Mi" in told
