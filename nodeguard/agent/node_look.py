@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nodeguard.agent.config import Config
@@ -17,13 +17,13 @@ from nodeguard.errors import NodeguardError
 from nodeguard.kernel import filesystem, proc
 from nodeguard.kernel.cgroup.memory import read_limit, read_memory
 from nodeguard.kernel.filesystem import FileSystem
-from nodeguard.model.eviction import EvictionMemory, Layout, Observation, Snapshot
+from nodeguard.model.eviction import EvictionMemory, EvictionMode, Layout, Observation, Snapshot
 from nodeguard.model.node import MountPlace, NodeCapacity
 from nodeguard.model.signal import Signal
 from nodeguard.policy.eviction import evaluate
 from nodeguard.policy.node_condition import Verdict, pressure_verdicts
 from nodeguard.policy.shortage import shortage_details
-from nodeguard.policy.signal_state import SignalState, signal_states, unread
+from nodeguard.policy.signal_state import SignalState, in_mode, signal_states, unread
 from nodeguard.policy.threshold import with_containerfs
 
 _FILE_SYSTEM_SIGNALS = {
@@ -47,17 +47,27 @@ def look_at_host(config: Config, capacity: NodeCapacity) -> HostLook:
     nodefs, imagefs, containerfs = (disks[name].device if name in disks else None for name in _FILE_SYSTEM_SIGNALS)
     layout = Layout(dedicated_image_fs=imagefs != nodefs, split_container_fs=imagefs != containerfs)
     settings = config.eviction()
-    thresholds = with_containerfs(settings.thresholds, layout)
+    in_force = in_mode(settings.thresholds, config.eviction_mode, EvictionMode.ENFORCE, EvictionMode.OBSERVE)
+    on_trial = in_mode(in_force, config.eviction_mode, EvictionMode.OBSERVE)
+    thresholds = with_containerfs(in_force, layout)
     found = {**_memory_and_pids(config, capacity), **_disk_signals(disks)}
     now_ns = time.monotonic_ns()
     snapshot = Snapshot(observations=found, layout=layout)
-    memory = evaluate(settings, EvictionMemory(), snapshot, now_ns).memory
+    memory = evaluate(replace(settings, thresholds=in_force), EvictionMemory(), snapshot, now_ns).memory
     unknown = {one.signal.condition for one in thresholds if _is_missing(one.signal, found, disks)}
     places = {name: MountPlace(mount_point=disk.mount_point, device=disk.source) for name, disk in disks.items()}
     details = {**unread(thresholds, found, unknown), **shortage_details(memory.first_met_ns, snapshot, places)}
     return HostLook(
         verdicts=pressure_verdicts(memory.conditions, unknown, details),
-        signals=signal_states(thresholds, memory, found, places, now_ns=now_ns, now=time.time()),
+        signals=signal_states(
+            thresholds,
+            memory,
+            found,
+            places,
+            now_ns=now_ns,
+            now=time.time(),
+            on_trial=with_containerfs(on_trial, layout),
+        ),
     )
 
 

@@ -87,11 +87,13 @@ class NodeStatus:
         places: Mapping[str, MountPlace],
         pods: Callable[[], Iterable[Pod]],
         on_events: Callable[[Sequence[NodeEvent]], None],
+        on_trial: Collection[Threshold] = (),
         observe: Callable[[], Observations] | None = None,
         is_out_of_disk: Callable[[], bool] | None = None,
         sample: Callable[[], ContentionSample] = read_contention,
     ) -> None:
-        """``thresholds`` are those in force, ``places`` where nodefs, imagefs and containerfs are mounted.
+        """``thresholds`` are those in force, ``on_trial`` those among them for which nobody goes; ``places`` tells
+        where nodefs, imagefs and containerfs are mounted.
 
         ``pods`` gives those that have not ended, ``observe`` the signals as of now, if they are to be newer than those
         of the last report; ``is_out_of_disk`` switches the legacy condition on.
@@ -99,7 +101,7 @@ class NodeStatus:
         self._facts, self._loop, self._owner = facts, loop, owner
         self._path = path_of(run_dir, owner)
         self._thresholds, self._transition_ns, self._layout, self._places = thresholds, transition_ns, layout, places
-        self._pods, self._on_events = pods, on_events
+        self._on_trial, self._pods, self._on_events = on_trial, pods, on_events
         self._observe, self._is_out_of_disk, self._sample = observe, is_out_of_disk, sample
         self._look = _NOTHING_YET
         self._faults: tuple[str, ...] = ()
@@ -258,7 +260,13 @@ class NodeStatus:
             facts=self._facts,
             conditions=self._conditions,
             signals=signal_states(
-                self._thresholds, look.memory, look.observations, self._places, now_ns=now_ns, now=now
+                self._thresholds,
+                look.memory,
+                look.observations,
+                self._places,
+                now_ns=now_ns,
+                now=now,
+                on_trial=self._on_trial,
             ),
             ends={str(condition): at for condition, at in ends.items()},
             pods=tuple(shares.values()),

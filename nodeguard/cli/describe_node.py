@@ -128,6 +128,7 @@ def _signal(state: SignalState, now: float) -> tuple[str, ...]:
         word += f", wants {_amount(state, state.limit_with_reclaim)}"
     elif state.met_since is not None:
         word += f" for {format_age(now - state.met_since)}"
+    word += ", observed only" if state.on_trial else ""
     return (
         state.signal,
         _amount(state, state.available),

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from nodeguard.model.eviction import EvictionMemory, Observations
+from nodeguard.model.eviction import EvictionMemory, EvictionMode, Observations
 from nodeguard.model.node import MountPlace
 from nodeguard.model.signal import Pressure, Signal
 from nodeguard.model.threshold import Threshold
@@ -29,7 +29,8 @@ class ThresholdState(StrEnum):
 class SignalState:
     """One threshold of one signal; instants are UNIX seconds, amounts in the signal's unit, None is not known.
 
-    ``acts_at`` is when the grace period ends, ``threshold`` the text of it, ``limit`` what it means now.
+    ``acts_at`` is when the grace period ends, ``threshold`` the text of it, ``limit`` what it means now. ``on_trial``:
+    it is only observed, nobody goes for it.
     """
 
     signal: Signal
@@ -43,6 +44,7 @@ class SignalState:
     acts_at: float | None = None
     mount_point: str | None = None
     device: str | None = None
+    on_trial: bool = False
 
 
 def signal_states(
@@ -53,9 +55,10 @@ def signal_states(
     *,
     now_ns: int,
     now: float,
+    on_trial: Collection[Threshold] = (),
 ) -> tuple[SignalState, ...]:
     """Every threshold, in the order given; ``now_ns`` and ``now`` are the same instant, of the eviction memory's clock
-    and of UNIX time."""
+    and of UNIX time; ``on_trial`` are those that are only observed."""
     states = []
     for threshold in thresholds:
         place = places.get(threshold.signal.file_system)
@@ -81,9 +84,17 @@ def signal_states(
                 acts_at=None if first_ns is None else now + (first_ns + threshold.grace_ns - now_ns) / 1e9,
                 mount_point=place.mount_point if place is not None else None,
                 device=place.device if place is not None else None,
+                on_trial=threshold in on_trial,
             )
         )
     return tuple(states)
+
+
+def in_mode(
+    thresholds: Iterable[Threshold], modes: Mapping[str, EvictionMode], *wanted: EvictionMode
+) -> tuple[Threshold, ...]:
+    """The thresholds of signals with one of these modes; a signal without one is enforced."""
+    return tuple(one for one in thresholds if modes.get(one.signal, EvictionMode.ENFORCE) in wanted)
 
 
 def condition_ends(memory: EvictionMemory, transition_ns: int, *, now_ns: int, now: float) -> dict[Pressure, float]:

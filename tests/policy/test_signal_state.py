@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from evictionbuilder import Node, S, config, seen
 
-from nodeguard.model.eviction import EvictionMemory
+from nodeguard.model.eviction import EvictionMemory, EvictionMode
 from nodeguard.model.node import MountPlace
 from nodeguard.model.signal import Pressure, Signal
-from nodeguard.policy.signal_state import SignalState, ThresholdState, condition_ends, signal_states, unread
+from nodeguard.policy.signal_state import SignalState, ThresholdState, condition_ends, in_mode, signal_states, unread
 
 SOFT = config(soft="memory.available<1Gi@90", reclaim="memory.available=500Mi", transition_ns=300 * S)
 
@@ -78,3 +78,15 @@ def test_the_pods_cgroup_is_named_only_when_it_is_the_one() -> None:
     assert unread(thresholds, {}, unknown)[Pressure.MEMORY] == "memory.available cannot be read"
     found = unread(thresholds, seen("memory.available=1Gi/2Gi"), unknown)
     assert found[Pressure.MEMORY] == "allocatableMemory.available cannot be read"
+
+
+def test_what_is_off_is_not_there_and_what_is_on_trial_is_marked() -> None:
+    thresholds = config("memory.available<1Gi nodefs.available<10% pid.available<5%").thresholds
+    modes = {Signal.MEMORY_AVAILABLE: EvictionMode.OFF, Signal.PID_AVAILABLE: EvictionMode.OBSERVE}
+    in_force = in_mode(thresholds, modes, EvictionMode.ENFORCE, EvictionMode.OBSERVE)
+    on_trial = in_mode(thresholds, modes, EvictionMode.OBSERVE)
+    states = signal_states(in_force, EvictionMemory(), {}, {}, now_ns=0, now=0.0, on_trial=on_trial)
+    assert [(state.signal, state.on_trial) for state in states] == [
+        (Signal.NODEFS_AVAILABLE, False),
+        (Signal.PID_AVAILABLE, True),
+    ]
