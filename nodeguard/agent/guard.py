@@ -10,6 +10,7 @@ from nodeguard.agent.candidate import Candidates
 from nodeguard.agent.config import Config
 from nodeguard.agent.disk import DiskMeter, read_cpu, read_layout
 from nodeguard.agent.eviction import Evictor, Victim
+from nodeguard.agent.garbage import GarbageCollector
 from nodeguard.agent.gate import Refusal, RefusedUnderPressure, refuse_under_pressure
 from nodeguard.agent.history import new_id
 from nodeguard.agent.host import Host
@@ -20,11 +21,12 @@ from nodeguard.agent.node_status import NodeStatus, pressures_told
 from nodeguard.agent.observe import Arena, Observer, file_systems_of
 from nodeguard.agent.pod import PodWorker
 from nodeguard.agent.pressure import PressureLoop
+from nodeguard.agent.reclaim import Reclaimer
 from nodeguard.agent.turn import Turn
 from nodeguard.kernel.filesystem import OpenFileSystem
 from nodeguard.kernel.protection import protect
 from nodeguard.model.decision import Action, Outcome, Pass, Progress
-from nodeguard.model.eviction import Eviction
+from nodeguard.model.eviction import Eviction, EvictionMode
 from nodeguard.model.node import MountPlace
 from nodeguard.model.pod import Pod
 from nodeguard.model.signal import Resource, Signal
@@ -33,6 +35,7 @@ from nodeguard.policy.legacy_disk import DiskSpacePolicy, FsInfo
 from nodeguard.policy.node_condition import NodeEvent
 from nodeguard.policy.pressure_admission import PRESSURE_CONDITIONS
 from nodeguard.policy.qos import qos_class
+from nodeguard.policy.signal_state import in_mode
 from nodeguard.policy.threshold import with_containerfs
 
 log = logging.getLogger(__name__)
@@ -49,7 +52,9 @@ class Guard:
     def __init__(self, host: Host, config: Config, workers: Callable[[], Sequence[PodWorker]]) -> None:
         self._host, self._workers = host, workers
         self._is_open = False
-        eviction = config.eviction()
+        eviction, modes = config.eviction(), config.eviction_mode
+        in_force = in_mode(eviction.thresholds, modes, EvictionMode.ENFORCE, EvictionMode.OBSERVE)
+        on_trial = in_mode(eviction.thresholds, modes, EvictionMode.OBSERVE)
         layout = read_layout(host.paths)
         nodefs = OpenFileSystem(host.paths.nodefs_dir)
         imagefs = OpenFileSystem(host.paths.image_dir.parent) if layout.dedicated_image_fs else None
@@ -71,12 +76,17 @@ class Guard:
             thorough_seconds=config.volume_stats_agg_period_ns / 1e9,
         )
         self._candidates = Candidates(workers, self._disks.usage)
+        reclaimer = Reclaimer.of(config, host.paths, workers)
+        self._garbage = GarbageCollector(
+            host.loop, reclaimer, collects_images=reclaimer.collects_images, tell=self._warn_of_node
+        )
         self.status = NodeStatus(
             node_facts(config, host.capacity, name=host.settings.node_name, runtime=host.runtime.name),
             loop=host.loop,
             run_dir=host.paths.run_dir,
             owner=host.owner,
-            thresholds=with_containerfs(eviction.thresholds, layout),
+            thresholds=with_containerfs(in_force, layout),
+            on_trial=with_containerfs(on_trial, layout),
             transition_ns=eviction.transition_ns,
             layout=layout,
             places=places,
@@ -90,11 +100,11 @@ class Guard:
             host,
             Observer(host.driver, host.tree.root, arena, file_systems),
             config=eviction,
-            modes=config.eviction_mode,
+            modes=modes,
             layout=layout,
             candidates=self._candidates,
             evictor=Evictor(host, Turn(host.paths.run_dir / "eviction.lock"), ended=self._ended),
-            reclaim=lambda _: None,
+            reclaim=reclaimer.reclaim,
             refresh=self._disks.refresh,
             status=self.status,
             record=self._record,
@@ -108,6 +118,7 @@ class Guard:
             log.info("this host refuses to its agent: %s", ", ".join(refused))
         self._loop.open()
         self.status.open()
+        self._garbage.open()
         self._is_open = True
         self._look_at_limits()
 
@@ -115,6 +126,7 @@ class Guard:
         """Nobody looks any more."""
         self._is_open = False
         self._loop.close()
+        self._garbage.close()
         self._disks.close()
         self._live.close()
         self.status.close()
@@ -166,6 +178,9 @@ class Guard:
     def _pods(self) -> Iterable[Pod]:
         return (worker.pod for worker in self._workers() if not worker.is_gone)
 
+    def _warn_of_node(self, reason: str, message: str) -> None:
+        self._host.events.of_node("Warning", self._host.settings.node_name, reason, message)
+
     def _tell_events(self, events: Sequence[NodeEvent]) -> None:
         for event in events:
             if not self._is_open and event.reason in GOOD_NEWS:
@@ -175,9 +190,10 @@ class Guard:
     def _record(self, looked: Pass, eviction: Eviction, action: Action) -> str:
         """Have it written down; the record is made where it is written, the loop has better things to do."""
         id_, node_name = new_id(), self._host.settings.node_name
-        at = self._wall(looked.now_ns)
+        offset = self._host.clock.now() - self._host.clock.monotonic_ns() / 1e9
+        at = offset + looked.now_ns / 1e9
         crossed_ns = looked.decision.memory.first_met_ns.get(eviction.threshold) if eviction.threshold else None
-        crossed_at = None if crossed_ns is None else self._wall(crossed_ns)
+        crossed_at = None if crossed_ns is None else offset + crossed_ns / 1e9
         self._host.history.append(
             lambda: eviction_record(
                 looked, eviction, id_=id_, node_name=node_name, at=at, crossed_at=crossed_at, action=action
@@ -207,24 +223,20 @@ class Guard:
                 term_at=victim.term_at,
                 killed_at=victim.killed_at,
                 gone_at=self._host.clock.now() if outcome is Outcome.GONE else None,
-                freed_bytes=self._freed(victim),
+                freed_bytes=self._freed(victim) if outcome is Outcome.GONE else None,
                 outcome=outcome,
             ),
         )
 
     def _freed(self, victim: Victim) -> int | None:
-        """What is back of what was short; for a limit of the pod's own, what it took."""
+        """Bytes that are back: a disk tells; of memory what the pod held, as others may have taken it since."""
         signal, because = victim.eviction.signal, victim.eviction.because
-        if not isinstance(signal, Signal):
+        if not isinstance(signal, Signal) or signal.resource is Resource.MEMORY:
             return because.usage
         observed = self._loop.observations.get(signal)
-        if observed is None or because.available is None or signal.resource in (Resource.INODES, Resource.PIDS):
+        if signal.resource is not Resource.EPHEMERAL_STORAGE or observed is None or because.available is None:
             return None
         return max(0, observed.available - because.available)
-
-    def _wall(self, monotonic_ns: int) -> float:
-        clock = self._host.clock
-        return clock.now() - (clock.monotonic_ns() - monotonic_ns) / 1e9
 
 
 def _disk_space_manager(

@@ -53,10 +53,10 @@ class Paths:
 
     @property
     def own(self) -> tuple[Path, ...]:
-        """The directories themselves: nothing of them is a container's business."""
-        return tuple(
-            path for path in (self.run_dir, self.state_dir, self.log_dir, self.nodefs, self.imagefs) if path is not None
-        )
+        """The outermost of the directories: nothing in them is a container's business."""
+        given = (self.run_dir, self.state_dir, self.log_dir, self.nodefs, self.imagefs)
+        every = sorted({path for path in given if path is not None})
+        return tuple(path for path in every if not any(other in path.parents for other in every))
 
     @property
     def nodefs_dir(self) -> Path:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from nodeguard.agent.host import Paths
 from nodeguard.agent.scan import BLOCK_BYTES, Tree, TreeSize
+from nodeguard.kernel import quota
 from nodeguard.model.pod import DownwardAPI, EmptyDir, Pod
 from nodeguard.model.stats import FsUsage, VolumeUsage
 
@@ -23,6 +24,9 @@ log = logging.getLogger(__name__)
 
 UPPER = "upper"
 """What a container wrote, inside the directory of its layer."""
+
+QUOTA_SLACK_BYTES = 1 << 20
+"""A pod may write while it is counted in two ways."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +95,7 @@ class PodDisk:
     def __init__(self, places: PodPlaces) -> None:
         self.places = places
         self._trees: dict[Path, Tree] = {}
+        self._walked: set[Path] = set()
         self._last_fault = ""
         self.looked_at = 0
         """How many files and directories the last count has looked at."""
@@ -133,14 +138,32 @@ class PodDisk:
         )
 
     def _tree(self, path: Path, thorough: bool) -> TreeSize:
+        """By what the file system counts itself, where it does; a thorough count checks that."""
         tree = self._trees.setdefault(path, Tree(path))
         try:
+            counted = None if path in self._walked else self._read_quota(path)
+            if counted is not None and not thorough:
+                return counted
             size = tree.measure(thorough=thorough)
         except FileNotFoundError:
             del self._trees[path]
             return TreeSize()
         self.looked_at += tree.looked_at
+        if counted is None:
+            return size
+        if size.used_bytes <= counted.used_bytes + QUOTA_SLACK_BYTES:
+            return counted
+        log.warning("files were taken out of their quota project, which is not used any more path=%s", path)
+        self._walked.add(path)
         return size
+
+    def _read_quota(self, path: Path) -> TreeSize | None:
+        counted = quota.read(path)
+        if counted is None:
+            self._walked.add(path)
+            return None
+        self.looked_at += 1
+        return TreeSize(*counted)
 
     def _layers(self) -> dict[str, list[Path]]:
         """The writable layers by container: usually one, two while an ended instance is being removed."""
@@ -154,6 +177,7 @@ class PodDisk:
             found.setdefault(container, []).append(self.places.layers / name / UPPER)
         for path in [path for path in self._trees if path.name == UPPER and path.parent.name not in names]:
             del self._trees[path]
+            self._walked.discard(path)
         return found
 
     def _tell(self, faults: list[str]) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from nodeguard.errors import HostLacks, RuntimeFailed
+from nodeguard.kernel import quota
 from nodeguard.kernel.mount import MS_NODEV, MS_NOSUID, MS_RDONLY, MountPoint, list_mounts, mount, mounts_below, unmount
 from nodeguard.runtime.bundle import Mount
 
@@ -79,6 +80,7 @@ def mount_rootfs(lower: Path, container_dir: Path) -> Path:
         for directory in (container_dir, upper, work, merged):
             directory.mkdir(mode=0o755, parents=True, exist_ok=True)
         container_dir.chmod(0o700)
+        quota.claim(work, quota.claim(upper))  # overlayfs moves files from one to the other
     except OSError as e:
         raise RuntimeFailed(f"cannot make the root file system in {container_dir}: {e.strerror}") from e
     options = f"lowerdir={_escape(lower)},upperdir={_escape(upper)},workdir={_escape(work)}"

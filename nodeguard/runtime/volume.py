@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from nodeguard.errors import RuntimeFailed
-from nodeguard.kernel import mount, path
+from nodeguard.kernel import mount, path, quota
 from nodeguard.model.pod import DownwardAPI, EmptyDir, HostPath, Pod, Volume, VolumeMount
 from nodeguard.runtime.bundle import Mount
 from nodeguard.runtime.tree import remove_tree
@@ -141,7 +141,9 @@ def _empty_dir(place: _Place, source: EmptyDir, memory_bound_bytes: int | None) 
     directory = place.directory
     directory.mkdir(parents=True, exist_ok=True)
     mode = 0o777
-    if source.medium and not directory.is_mount():
+    if not source.medium:
+        quota.claim(directory)
+    elif not directory.is_mount():
         sizes = [] if source.size_limit is None else [source.size_limit.value()]
         if source.medium == "Memory":
             mode = 0o1777

@@ -68,8 +68,8 @@ class Lab:
         self.paths = Paths(
             run_dir=base / "run", state_dir=base / "state", log_dir=nodefs / "logs", nodefs=nodefs, imagefs=imagefs
         )
-        for directory in self.paths.own:
-            directory.mkdir(exist_ok=True)
+        for directory in (self.paths.run_dir, self.paths.state_dir, self.paths.log_dir):
+            directory.mkdir()
         self.loop = Loop(Clock())
         self.changes = 0
         self.meter = DiskMeter(self.loop, self.paths, read_layout(self.paths), on_change=self._changed)
