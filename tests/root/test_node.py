@@ -26,6 +26,8 @@ from root.lab import (
 )
 from sandbox import Running, Sandbox
 
+from nodeguard.model.instant import parse_rfc3339
+
 pytestmark = pytest.mark.root
 
 SHORT_OF_MEMORY = (
@@ -175,6 +177,47 @@ def test_disk_pressure_names_the_file_system_and_its_numbers(sandbox: Sandbox, s
     assert f"imagefs.inodesFree is {now.f_ffree} of {now.f_files}" in message
 
 
+def test_pressure_stays_for_the_transition_period(sandbox: Sandbox, small_disk: Path) -> None:
+    options = (
+        "--imagefs",
+        str(small_disk),
+        "--eviction-mode",
+        "observe",
+        "--eviction-pressure-transition-period",
+        "3s",
+    )
+    with start_pods(sandbox, guaranteed(), options=options) as running:
+        wait_for_up(running)
+        fill(small_disk, 40)
+        began = wait_for_status(sandbox, "DiskPressure", "True")
+        for path in small_disk.glob("junk-*"):
+            path.unlink()
+        ended = wait_for_status(sandbox, "DiskPressure", "False")
+        assert (ended["reason"], ended["message"]) == ("KubeletHasNoDiskPressure", "kubelet has no disk pressure")
+        began_at, ended_at = (parse_rfc3339(one["lastTransitionTime"]) for one in (began, ended))
+        assert began_at is not None
+        assert ended_at is not None
+        assert ended_at - began_at >= 2, "three seconds, of which each may lose a fraction"
+        kill_at_once(running)
+        outcome = finish(running)
+    told = [event["reason"] for event in outcome.events if "Disk" in event["reason"]]
+    assert told == ["NodeHasDiskPressure", "NodeHasNoDiskPressure"]
+
+
+def test_a_file_system_that_vanishes_is_unknown_and_no_pressure(sandbox: Sandbox, small_disk: Path) -> None:
+    options = ("--imagefs", str(small_disk))
+    with start_pods(sandbox, guaranteed(), options=options) as running:
+        wait_for_up(running)
+        subprocess.run(["umount", "--lazy", small_disk], check=True)
+        condition = wait_for_status(sandbox, "DiskPressure", "Unknown")
+        assert condition["reason"] == "SignalUnknown"
+        assert "imagefs.available" in condition["message"]
+        assert conditions_of(node_of(sandbox))["MemoryPressure"]["status"] == "False"
+        assert "taints" not in node_of(sandbox)["spec"]
+        kill_at_once(running)
+        assert "Evicted" not in finish(running).reasons()
+
+
 def fill(disk: Path, inodes_left: int) -> None:
     """Make files until so many inodes are left."""
     for number in range(os.statvfs(disk).f_ffree - inodes_left):
@@ -188,7 +231,8 @@ def small_disk(sandbox: Sandbox) -> Iterator[Path]:
     path.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "nr_inodes=1000,size=64m", "small", path], check=True)
     yield path
-    subprocess.run(["umount", path], check=True)
+    if os.path.ismount(path):
+        subprocess.run(["umount", path], check=True)
 
 
 def test_all_or_none_come_in(sandbox: Sandbox) -> None:
