@@ -78,7 +78,7 @@ class ContainerWorker:
     def kill(self) -> None:
         """SIGKILL the whole instance."""
         if self.view.terminated_at is not None:
-            self._warning("Killing", f"Container {self._container.name} outlived its grace period: SIGKILL")
+            self._warning("Killing", f"Container {self._container.name} did not end in the time it was given: SIGKILL")
         self.view = replace(self.view, killed_at=self._host.clock.now())
         self._present.kill()
 

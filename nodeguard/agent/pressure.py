@@ -41,6 +41,7 @@ from nodeguard.model.signal import Pressure, Resource, Signal
 from nodeguard.model.threshold import Threshold
 from nodeguard.policy.alertness import alarm_levels, is_quiet, next_change_ns, unknown_conditions, watchfulness
 from nodeguard.policy.eviction import after_reclaim, evaluate
+from nodeguard.policy.signal_state import in_mode
 from nodeguard.policy.threshold import with_containerfs
 
 log = logging.getLogger(__name__)
@@ -93,9 +94,9 @@ class PressureLoop:
         ``record(pass, eviction, action)`` has a decision written down and returns its id; ``told`` gets every pass
         in which pods were looked at, and now and then one that has nothing to do but this."""
         self._host, self._observer, self._candidates, self._evictor = host, observer, candidates, evictor
-        self._config = replace(config, thresholds=_in_mode(config.thresholds, modes, _WATCHED))
-        self._enforced = replace(config, thresholds=_in_mode(config.thresholds, modes, (EvictionMode.ENFORCE,)))
-        observed = _in_mode(config.thresholds, modes, (EvictionMode.OBSERVE,))
+        self._config = replace(config, thresholds=in_mode(config.thresholds, modes, *_WATCHED))
+        self._enforced = replace(config, thresholds=in_mode(config.thresholds, modes, EvictionMode.ENFORCE))
+        observed = in_mode(config.thresholds, modes, EvictionMode.OBSERVE)
         self._observed = replace(config, thresholds=observed, local_storage_isolation=False)
         self._layout = layout
         self._thresholds = with_containerfs(self._config.thresholds, layout)
@@ -425,9 +426,3 @@ class PressureLoop:
 
 def _outcome(decision: Decision) -> dict[str, Any]:
     return {"ranking": decision.ranking, "evictions": decision.evictions}
-
-
-def _in_mode(
-    thresholds: Sequence[Threshold], modes: Mapping[str, EvictionMode], wanted: Sequence[EvictionMode]
-) -> tuple[Threshold, ...]:
-    return tuple(t for t in thresholds if modes.get(t.signal, EvictionMode.ENFORCE) in wanted)
