@@ -17,6 +17,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -349,7 +350,7 @@ def _is_damage(error: Exception) -> bool:
 
 def _insert_decision(record: DecisionRecord) -> Write:
     pod = record.pod
-    row = ("decision", record.id, parse_rfc3339(record.at) or 0.0, pod.namespace, pod.name, _json(to_wire(record)))
+    row = ("decision", record.id, parse_rfc3339(record.at) or 0.0, pod.namespace, pod.name, _record_json(record))
     return lambda connection: _insert(connection, row)
 
 
@@ -370,9 +371,14 @@ def _update_decision(id_: str, progress: Progress) -> Write:
         if found is None:  # pruned meanwhile
             return
         record = progressed(from_wire(DecisionRecord, json.loads(found[0])), progress)
-        connection.execute("UPDATE entry SET body = ? WHERE id = ?", (_json(to_wire(record)), id_))
+        connection.execute("UPDATE entry SET body = ? WHERE id = ?", (_record_json(record), id_))
 
     return write
+
+
+def _record_json(record: DecisionRecord) -> str:
+    """A scenario is plain already; to go through all of it again would keep the interpreter from the loop."""
+    return _json({**to_wire(replace(record, scenario=None)), "scenario": record.scenario})
 
 
 def _json(value: Any) -> str:
@@ -390,8 +396,7 @@ def read_decisions(
     Raises:
         PermissionDenied, HistoryDamaged: as the name says.
     """
-    found = (json.loads(body) for body in _bodies(path, "decision", pod, since))
-    return [record for record in found if not ids or record["id"] in ids]
+    return [json.loads(body) for body in _bodies(path, "decision", pod, since, ids)]
 
 
 def read_events(path: Path, *, pod: str | None = None, since: float | None = None) -> list[Event]:
@@ -413,11 +418,13 @@ def count_evictions(path: Path) -> dict[str, int]:
     return dict(Counter(signal for (signal,) in rows if signal is not None))
 
 
-def _bodies(path: Path, kind: str, pod: str | None, since: float | None) -> list[str]:
+def _bodies(path: Path, kind: str, pod: str | None, since: float | None, ids: Collection[str] = ()) -> list[str]:
     where, values = ["kind = ?", "at >= ?"], [kind, since or 0.0]
     if pod is not None:
         namespace, _, name = pod.rpartition("/")
         where, values = [*where, "namespace = ?", "name = ?"], [*values, namespace, name]
+    if ids:
+        where, values = [*where, f"id IN ({', '.join('?' * len(ids))})"], [*values, *ids]
     return [body for (body,) in _select(path, f"SELECT body FROM entry WHERE {' AND '.join(where)}", values)]
 
 
@@ -447,6 +454,6 @@ def _select(path: Path, query: str, values: list[Any]) -> list[Any]:
 def _reading_fault(path: Path, error: Exception) -> NodeguardError:
     if _is_damage(error):
         return HistoryDamaged(f"{path} is damaged ({error}); the next nodeguard that writes to it sets it aside")
-    if not os.access(path, os.R_OK | os.W_OK):
+    if not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
         return PermissionDenied(f"{path}: Permission denied; run with sudo")
     return NodeguardError(f"{path} cannot be read ({error})")

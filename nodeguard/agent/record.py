@@ -148,7 +148,7 @@ def write_json(path: Path, value: object) -> None:
     fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(fd, "w") as file:
-            json.dump(value, file)
+            file.write(json.dumps(value))  # several times as fast as dump
         beside.replace(path)
     except BaseException:  # the disk is full
         beside.unlink(missing_ok=True)
