@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,11 +10,14 @@ import click
 
 from nodeguard import __version__
 from nodeguard.agent.config import Config
+from nodeguard.agent.node_file import read_node_files
+from nodeguard.agent.node_view import NodeView, put_together
 from nodeguard.agent.root import find_root
 from nodeguard.cli.option import config_file_option, load_and_warn
 from nodeguard.cli.printer import output_option, print_object, warn
 from nodeguard.cli.top import look_twice
 from nodeguard.errors import NodeguardError
+from nodeguard.kernel import proc
 from nodeguard.model.summary import summary_object
 from nodeguard.policy.exposition import exposition
 from nodeguard.policy.metrics import Facts, metric_families
@@ -32,6 +36,8 @@ def stats(output: str, only_cpu_and_memory: bool, **options: Any) -> None:
     config = load_and_warn(options)
     look = look_twice(config, find_root(config), only_cpu_and_memory=only_cpu_and_memory)
     if output == "prometheus":
+        files = read_node_files(config.run_dir, proc.boot_id())
+        view = put_together(files, monotonic=time.monotonic(), now=time.time()) if files else NodeView(node={})
         facts = Facts(
             summary=look.summary,
             tiers=look.tiers,
@@ -39,6 +45,8 @@ def stats(output: str, only_cpu_and_memory: bool, **options: Any) -> None:
             capacity=look.capacity,
             pods_by_tier=look.pods_by_tier,
             evictions=_evictions(config),
+            conditions={one["type"]: one["status"] for one in view.node.get("status", {}).get("conditions", ())},
+            signals=view.signals,
             version=__version__,
         )
         click.echo(exposition(metric_families(facts)), nl=False)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from nodeguard.model.groupstat import GroupStat
 from nodeguard.model.node import NodeCapacity
+from nodeguard.model.signal import Resource
 from nodeguard.model.summary import ContainerStats, NodeStats, PodStats, Summary
 from nodeguard.policy.exposition import Family, Item, Kind, Sample, family
 from nodeguard.policy.metric_table import (
@@ -27,6 +28,7 @@ from nodeguard.policy.metric_table import (
     TIERS,
     Table,
 )
+from nodeguard.policy.signal_state import SignalState
 
 _EVICTION_SIGNALS = {
     "emptyDir": "emptydirfs.limit",
@@ -41,7 +43,8 @@ class Facts:
     """What metrics are made of.
 
     ``groups`` has more than the Summary, of pods (by uid) and containers (``uid/name``). ``evictions`` counts by
-    signal, None when nobody knows; ``pods_by_tier`` counts those that run.
+    signal, None when nobody knows; ``pods_by_tier`` counts those that run. ``conditions`` maps type to status; they and
+    ``signals`` are told by whoever runs pods.
     """
 
     summary: Summary
@@ -50,6 +53,8 @@ class Facts:
     capacity: NodeCapacity
     pods_by_tier: Mapping[str, int]
     evictions: Mapping[str, int] | None
+    conditions: Mapping[str, str]
+    signals: tuple[SignalState, ...]
     version: str
 
 
@@ -62,6 +67,7 @@ def metric_families(facts: Facts) -> tuple[Family, ...]:
     whole_pods = [Item(labels={"container": "", **_labels(pod)}, figures=pod) for pod in pods]
     return (
         *_own(facts),
+        *_signals(facts.signals),
         *_all_of(NODE, [Item(labels={}, figures=node)]),
         *_pressure("node_pressure_", [Item(labels={}, figures=node)]),
         *_all_of(NODE_LINKS, _links(node, {}, "device")),
@@ -94,8 +100,40 @@ def _own(facts: Facts) -> Iterator[Family]:
         help_text = "Cumulative number of pod evictions by eviction signal"
         counts = {_EVICTION_SIGNALS.get(signal, signal): count for signal, count in facts.evictions.items()}
         yield _counts("kubelet_evictions", "counter", help_text, "eviction_signal", counts)
+    yield Family(
+        name="nodeguard_node_condition",
+        kind="gauge",
+        help="Whether a condition of the node has this status.",
+        samples=tuple(
+            Sample(labels={"type": condition, "status": word}, value=int(word == status))
+            for condition, status in sorted(facts.conditions.items())
+            for word in ("True", "False", "Unknown")
+        ),
+    )
     yield _number("machine_cpu_cores", "Number of logical CPU cores.", facts.capacity.cpu_millicpu / 1000)
     yield _number("machine_memory_bytes", "Amount of memory installed on the machine.", facts.capacity.memory_bytes)
+
+
+def _signals(states: Iterable[SignalState]) -> Iterator[Family]:
+    """What is left, and the line below which pods go, in the signal's unit."""
+    known = list(states)
+    for unit in ("bytes", "inodes", "pids"):
+        of_unit = [state for state in known if _unit(state) == unit]
+        left = {state.signal: Item(labels={"signal": state.signal}, figures=state) for state in of_unit}
+        lines = {
+            (state.signal, kind): Item(labels={"signal": state.signal, "kind": kind}, figures=state)
+            for state in of_unit
+            if (kind := state.threshold.rpartition("/")[2])
+        }
+        available = f"What is left before a node is out of it, in {unit}."
+        yield family(f"nodeguard_signal_available_{unit}", "gauge", available, left.values(), "available")
+        line = f"The value below which an eviction threshold is met, in {unit}."
+        yield family(f"nodeguard_threshold_{unit}", "gauge", line, lines.values(), "limit")
+
+
+def _unit(state: SignalState) -> str:
+    resource = state.signal.resource
+    return str(resource) if resource in (Resource.INODES, Resource.PIDS) else "bytes"
 
 
 def _all_of(table: Table, items: list[Item]) -> Iterator[Family]:

@@ -12,12 +12,38 @@ from prometheus_client.parser import text_string_to_metric_families
 from statsbuilder import MIB
 
 from nodeguard.model.node import NodeCapacity
+from nodeguard.model.signal import Signal
 from nodeguard.model.summary import Summary
 from nodeguard.policy import metric_table
 from nodeguard.policy.exposition import Family, Sample, exposition
 from nodeguard.policy.metrics import Facts, metric_families
+from nodeguard.policy.signal_state import SignalState, ThresholdState
 
 APP = {"container": "app", "namespace": "default", "pod": "web"}
+SIGNALS = (
+    SignalState(
+        signal=Signal.MEMORY_AVAILABLE,
+        threshold="memory.available<100Mi/hard",
+        state=ThresholdState.MET,
+        available=90 * MIB,
+        limit=100 * MIB,
+    ),
+    SignalState(
+        signal=Signal.MEMORY_AVAILABLE,
+        threshold="memory.available<20%/soft",
+        state=ThresholdState.GRACE,
+        available=90 * MIB,
+        limit=200 * MIB,
+    ),
+    SignalState(
+        signal=Signal.NODEFS_INODES_FREE,
+        threshold="nodefs.inodesFree<5%/hard",
+        state=ThresholdState.OK,
+        available=900,
+        limit=50,
+    ),
+    SignalState(signal=Signal.PID_AVAILABLE, threshold="pid.available<5%/hard", state=ThresholdState.UNKNOWN),
+)
 
 
 def facts(summary: Summary | None = None, **fields: object) -> Facts:
@@ -28,6 +54,8 @@ def facts(summary: Summary | None = None, **fields: object) -> Facts:
         capacity=NodeCapacity(cpu_millicpu=1500, memory_bytes=1 << 30),
         pods_by_tier={"guaranteed": 0, "burstable": 1, "besteffort": 0},
         evictions={"memory.available": 3, "emptyDir": 1},
+        conditions={"MemoryPressure": "True", "Ready": "Unknown"},
+        signals=SIGNALS,
         version="1.2.3",
     )
     return replace(known, **fields)
@@ -80,6 +108,14 @@ def test_the_conventional_names_with_their_labels_and_units() -> None:
     assert value("nodeguard_pods", qos="burstable") == 1
     assert value("nodeguard_tier_pressure_cpu_waiting_seconds_total", qos="burstable") == 2.0
     assert value("nodeguard_build_info", version="1.2.3") == 1
+    assert value("nodeguard_node_condition", type="MemoryPressure", status="True") == 1
+    assert value("nodeguard_node_condition", type="MemoryPressure", status="False") == 0
+    assert value("nodeguard_node_condition", type="Ready", status="Unknown") == 1
+    assert value("nodeguard_signal_available_bytes", signal="memory.available") == 90 * MIB
+    assert value("nodeguard_threshold_bytes", signal="memory.available", kind="hard") == 100 * MIB
+    assert value("nodeguard_threshold_bytes", signal="memory.available", kind="soft") == 200 * MIB
+    assert value("nodeguard_signal_available_inodes", signal="nodefs.inodesFree") == 900
+    assert not [name for name, _ in found if name.endswith("_pids")]
 
 
 def test_every_family_has_help_and_type_before_its_samples_and_once() -> None:
@@ -92,7 +128,7 @@ def test_every_family_has_help_and_type_before_its_samples_and_once() -> None:
             seen.append(name)
             assert lines[number + 1].split()[:3] == ["#", "TYPE", name]
             assert lines[number + 2].startswith((f"{name} ", f"{name}{{"))
-    assert len(seen) == len(metric_families(facts()))
+    assert len(seen) == len([family for family in metric_families(facts()) if family.samples])
 
 
 def test_counters_are_named_as_such() -> None:
@@ -110,7 +146,7 @@ def test_every_row_of_the_tables_finds_a_figure() -> None:
 
 
 def test_what_is_unknown_has_no_sample() -> None:
-    silent = replace(facts(sb.UNKNOWN), tiers=(), groups={}, evictions=None)
+    silent = replace(facts(sb.UNKNOWN), tiers=(), groups={}, evictions=None, conditions={}, signals=())
     names = {name for name, _ in values(silent)}
     assert names == {
         *("nodeguard_build_info", "nodeguard_pods", "kubelet_running_pods", "kubelet_running_containers"),
