@@ -14,6 +14,7 @@ from hypothesis import settings
 from sandbox import Sandbox, hierarchies, mount_points, processes_naming
 
 STRICT = os.environ.get("NODEGUARD_TEST_STRICT") == "1"
+IN_VM = os.environ.get("NODEGUARD_IN_VM") == "1"
 IS_ROOT = os.geteuid() == 0
 # "2/3": of three machines that share the tests this is the second.
 SHARD, SHARDS = map(int, os.environ.get("NODEGUARD_TEST_SHARD", "1/1").split("/"))
@@ -46,7 +47,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Remember tests that were skipped, or marked as expected to fail (whether they then did or not)."""
+    """Remember tests that were skipped, or marked as expected to fail (whether they then did or not).
+
+    In a virtual machine, failures are told at once: it may not live until the summary.
+    """
+    if IN_VM and report.failed:
+        print(f"\n{report.longreprtext}\n", flush=True)  # noqa: T201 - nothing is captured between tests
     if STRICT and (report.skipped or hasattr(report, "wasxfail")):
         _not_run.append(report.nodeid)
 
@@ -92,11 +98,21 @@ def root_session() -> Iterator[Path]:
     assert not left, "left behind by the tests of this session:\n" + "\n".join(left)
 
 
+@pytest.fixture(scope="session")
+def working_runtime(root_session: Path) -> Path:
+    """What nodeguard has found out about this host's runtimes: otherwise the first pod of every test would try anew."""
+    from nodeguard.kernel.cgroup.detect import detect
+    from nodeguard.runtime.probe import find
+
+    find(detect().mode, root_session)
+    return root_session / "runtime.json"
+
+
 @pytest.fixture
-def sandbox(root_session: Path) -> Iterator[Sandbox]:
+def sandbox(root_session: Path, working_runtime: Path) -> Iterator[Sandbox]:
     """Directories and a cgroup root of this test's own; afterwards nothing of its pods may be left."""
     number = next(_numbers)
-    box = Sandbox(root_session / str(number), f"{SESSION}-{number}")
+    box = Sandbox(root_session / str(number), f"{SESSION}-{number}", known_runtimes=working_runtime)
     try:
         yield box
         left = box.left_behind()

@@ -10,13 +10,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+
+from forkedcommand import instead_of_exec
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CGROUP_MOUNT = Path("/sys/fs/cgroup")
 
 _TIMEOUT_FACTOR = float(os.environ.get("NODEGUARD_TEST_TIMEOUT_FACTOR", "1"))
+_FORKS = os.environ.get("NODEGUARD_TEST_FORK") == "1"
 
 
 def patient(seconds: float) -> float:
@@ -82,15 +85,16 @@ class Sandbox:
     environment. ``left_behind`` lists what is still there and should not be.
     """
 
-    def __init__(self, base: Path, name: str) -> None:
+    def __init__(self, base: Path, name: str, *, known_runtimes: Path) -> None:
         self.base = base
         self.run_dir = base / "run"
         self.state_dir = base / "state"
         self.log_dir = base / "log"
         self.cgroup_root = f"/{name}"
         self._name = name
+        self._known_runtimes = known_runtimes
         for directory in (self.run_dir, self.state_dir, self.log_dir):
-            directory.mkdir(parents=True)
+            directory.mkdir(parents=True, exist_ok=True)
 
     @property
     def unit(self) -> str | None:
@@ -116,6 +120,10 @@ class Sandbox:
             "PYTHONUNBUFFERED": "1",
         }
 
+    def spare_the_trial(self) -> None:
+        """Let nodeguard know which runtime works here, which it would otherwise try out before its first pod."""
+        shutil.copy(self._known_runtimes, self.run_dir)
+
     def nodeguard(
         self,
         *args: str | Path,
@@ -124,26 +132,30 @@ class Sandbox:
         env: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run ``nodeguard ARGS`` to its end; stdout and stderr come back as text."""
+        environment = self.environment | dict(env or {})
         return subprocess.run(
             self._argv(args),
             input=stdin if stdin is not None else "",
             capture_output=True,
             text=True,
             timeout=patient(timeout),
-            env=self.environment | dict(env or {}),
+            env=environment,
             check=False,
+            preexec_fn=self._fork(args, environment),
         )
 
     @contextlib.contextmanager
     def start(self, *args: str | Path, env: Mapping[str, str] | None = None) -> Iterator[Running]:
         """Start ``nodeguard ARGS`` in the background; whatever still runs at the end of the block is killed."""
+        environment = self.environment | dict(env or {})
         process = subprocess.Popen(
             self._argv(args),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=self.environment | dict(env or {}),
+            env=environment,
             start_new_session=True,  # a signal meant for it must not reach the test
+            preexec_fn=self._fork(args, environment),
         )
         running = Running(process)
         try:
@@ -166,7 +178,7 @@ class Sandbox:
 
     def wipe(self) -> None:
         """Remove everything by force: what a failed test left must not disturb the next one."""
-        if self.unit is not None:
+        if self.unit is not None and self.cgroup_paths():
             subprocess.run(["systemctl", "stop", self.unit], check=False, capture_output=True)
         for _ in range(20):
             pids = processes_naming(self._words)
@@ -190,6 +202,10 @@ class Sandbox:
 
     def _argv(self, args: tuple[str | Path, ...]) -> list[str]:
         return [sys.executable, "-m", "nodeguard", *map(str, args)]
+
+    @staticmethod
+    def _fork(args: tuple[str | Path, ...], environment: Mapping[str, str]) -> Callable[[], None] | None:
+        return instead_of_exec([*map(str, args)], environment) if _FORKS else None
 
     def cgroup_paths(self) -> list[Path]:
         """Every cgroup of this sandbox in every hierarchy, deepest first."""

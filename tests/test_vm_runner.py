@@ -92,13 +92,16 @@ def test_the_commands_own_code_and_output(
 def test_a_machine_that_dies_is_a_failure_with_its_console(
     runner: ModuleType, emulator: Install, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    emulator('echo "Kernel panic - not syncing" > "$run/console"; echo "no such device" >&2; exit 1')
+    emulator("""
+        echo "half of the tests" > "$run/out"
+        echo "Kernel panic - not syncing" > "$run/console"; echo "no such device" >&2; exit 1""")
     assert run(runner) == 125
     told = capfd.readouterr().err
     assert "the machine died" in told
     assert "no such device" in told
     assert "Kernel panic" in told
     assert "Kernel panic" in (runner.OUT / "results/v2/console.log").read_text()
+    assert (runner.OUT / "results/v2/output.log").read_text() == "half of the tests\n"
 
 
 def test_a_machine_that_hangs_is_ended(

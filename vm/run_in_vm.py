@@ -159,10 +159,11 @@ def copy_new(out: io.BufferedReader) -> bool:
 
 
 def take_results(machine: Machine, results: Path) -> None:
-    """Unpack what the command left in /results, and keep the console beside it."""
+    """Unpack what the command left in /results, and keep the console and its output beside it."""
     results.mkdir(parents=True, exist_ok=True)
-    with (machine.run / "console").open("rb") as console, (results / "console.log").open("ab") as kept:
-        shutil.copyfileobj(console, kept)
+    for name, log in (("console", "console.log"), ("out", "output.log")):
+        with (machine.run / name).open("rb") as file, (results / log).open("ab") as kept:
+            shutil.copyfileobj(file, kept)
     try:
         with tarfile.open(machine.run / "results", "r:") as tar:
             tar.extractall(results, filter="data")

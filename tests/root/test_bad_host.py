@@ -92,10 +92,10 @@ def test_root_without_the_right_to_mount(sandbox: Sandbox) -> None:
 
 @contextmanager
 def only_programs(sandbox: Sandbox, *names: str) -> Iterator[dict[str, str]]:
-    """A PATH with just these."""
+    """A PATH with just these, and what the tree's unit is made with where it has one."""
     directory = sandbox.base / "bin"
     directory.mkdir(exist_ok=True)
-    for name in names:
+    for name in (*names, *(("systemctl", "systemd-run") if sandbox.unit else ())):
         found = shutil.which(name)
         assert found, name
         (directory / name).symlink_to(found)
@@ -201,16 +201,26 @@ def small_disk(directory: Path, *, free_kib: int) -> Iterator[None]:
 @pytest.mark.parametrize("free_kib", [0, 4, 8, 12, 16, 24])
 @pytest.mark.parametrize("name", ["state_dir", "run_dir"])
 def test_a_full_disk(sandbox: Sandbox, name: str, free_kib: int) -> None:
-    """Wherever the space runs out; with a little more room every one of these works."""
+    """Wherever the space runs out; with a little more room every one of these works. Nobody watches the disk here."""
     directory: Path = getattr(sandbox, name)
     with small_disk(directory, free_kib=free_kib):
-        done = sandbox.nodeguard("run", write_manifest(sandbox, script_pod("true")), timeout=30)
+        path = write_manifest(sandbox, script_pod("true"))
+        done = sandbox.nodeguard("run", path, "--eviction-mode", "off", timeout=30)
         left = [line for line in sandbox.left_behind() if line != f"mount {directory}"]
     assert_is_told(done.stderr)
     if done.returncode != 0:
         assert "No space left" in done.stderr, done.stderr
     assert left == []
     assert free_kib > 0 or done.returncode in (1, 128)
+
+
+def test_a_full_disk_keeps_pods_out(sandbox: Sandbox) -> None:
+    with small_disk(sandbox.state_dir, free_kib=16):
+        done = sandbox.nodeguard("run", write_manifest(sandbox, script_pod("true")), timeout=30)
+        left = [line for line in sandbox.left_behind() if line != f"mount {sandbox.state_dir}"]
+    assert done.returncode == 10
+    assert "The node had condition: [DiskPressure]." in done.stderr
+    assert left == []
 
 
 def test_a_full_disk_for_logs(sandbox: Sandbox) -> None:
@@ -235,6 +245,7 @@ def test_a_container_that_fills_the_disk(sandbox: Sandbox) -> None:
                 ),
                 volumes=[{"name": "data", "emptyDir": {}}],
             ),
+            options=("--eviction-mode", "off"),
         )
         left = [line for line in sandbox.left_behind() if line != f"mount {sandbox.state_dir}"]
     assert outcome.code == 6, outcome.text

@@ -12,7 +12,7 @@ import pytest
 from root.lab import Json, assert_is_told, container, pod, resources, write_manifest
 from sandbox import Sandbox
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.anywhere]
 
 
 def refuse(sandbox: Sandbox, *files: str | Path, code: int = 3, stdin: str | None = None) -> str:

@@ -42,6 +42,8 @@ from root.lab import (
 )
 from sandbox import Running, Sandbox, mount_points
 
+from nodeguard.kernel import systemd
+
 pytestmark = pytest.mark.root
 
 
@@ -376,8 +378,19 @@ def test_an_orderly_end_does_not_touch_a_strangers_cgroup_either(sandbox: Sandbo
         clean(sandbox)
 
 
+@contextmanager
+def running_unit(sandbox: Sandbox) -> Iterator[None]:
+    """Where trees hang below a unit of systemd, one that somebody started before and that stays."""
+    if sandbox.unit is not None:
+        group = systemd.ensure_pods_unit(sandbox.unit)
+        (CONTROLLERS["unified"] / group.lstrip("/") / "on-demand").rmdir()  # it says that nodeguard started the unit
+    yield
+    if sandbox.unit is not None:
+        subprocess.run(["systemctl", "stop", sandbox.unit], check=True)
+
+
 def test_a_root_that_somebody_else_made_is_a_conflict(sandbox: Sandbox) -> None:
-    with stranger() as pid, stranger_cgroup(sandbox.tree_root, pid) as directories:
+    with running_unit(sandbox), stranger() as pid, stranger_cgroup(sandbox.tree_root, pid) as directories:
         done = sandbox.nodeguard("run", write_manifest(sandbox, script_pod("true")))
         assert done.returncode == 5
         assert_is_told(done.stderr, sandbox.tree_root)

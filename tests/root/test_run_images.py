@@ -14,7 +14,7 @@ import pytest
 from root.lab import Outcome, assert_is_told, container, pod, run_pods, write_manifest
 from sandbox import Sandbox, patient
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.anywhere]
 
 APPLETS = ("sh", "cat", "echo", "ls", "id", "env", "pwd", "touch", "test", "sleep", "kill", "tr")
 

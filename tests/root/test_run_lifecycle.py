@@ -236,7 +236,8 @@ def test_a_restarted_container_starts_with_a_fresh_root_file_system(sandbox: San
 
 
 def test_the_deadline_ends_a_pod(sandbox: Sandbox) -> None:
-    outcome = run_pods(sandbox, pod("p", container(), activeDeadlineSeconds=1))
+    # not before its trap is set
+    outcome = run_pods(sandbox, pod("p", container(), activeDeadlineSeconds=int(patient(1))))
     status = outcome.status()
     assert outcome.code == 1  # the container itself ended well
     assert (status["phase"], status["reason"]) == ("Failed", "DeadlineExceeded")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from root.lab import (
+    UNTIL_TERM,
     VERSION,
     assert_is_told,
     cgroup_of,
@@ -17,12 +19,14 @@ from root.lab import (
     control,
     finish,
     is_alive,
+    kill_at_once,
     pod,
     processes_of,
     resources,
     run_pods,
     script_pod,
     start_pods,
+    wait_for,
     wait_for_up,
     write_manifest,
 )
@@ -68,6 +72,44 @@ def test_an_oom_kill_in_a_pod_hurts_nobody_else(sandbox: Sandbox) -> None:
         assert all(map(is_alive, before))
         first.signal(signal.SIGTERM)
         assert finish(first).code == 143
+
+
+def global_oom_kills() -> int:
+    """Those for want of memory in the whole machine. In a limited group it is a "Memory cgroup out of memory".
+
+    Source: Linux, mm/oom_kill.c, out_of_memory and oom_kill_process.
+    """
+    return command("dmesg").count("] Out of memory: ")
+
+
+def test_pods_without_limits_do_not_run_the_machine_out_of_memory(sandbox: Sandbox) -> None:
+    """Three eat all they can get; what the node does not give to pods stays with the machine."""
+    before = global_oom_kills()
+    hogs = [pod(f"hog{i}", container(script="head -c 4G /dev/zero | tail")) for i in range(3)]
+    outcome = run_pods(sandbox, *hogs, options=("--capacity", "cpu=1,memory=1200Mi"))
+    assert [outcome.terminated(pod=f"hog{i}")["reason"] for i in range(3)] == ["OOMKilled"] * 3
+    assert outcome.code == 137
+    assert global_oom_kills() == before
+
+
+def test_a_fork_bomb_stops_at_its_pods_limit(sandbox: Sandbox) -> None:
+    """A program that does nothing but start itself twice. The pod beside it and the machine go on."""
+    bomb = pod("bomb", container(script="bomb() { bomb | bomb & }; bomb; sleep 1000"))
+    calm = pod("calm", container(script=UNTIL_TERM))
+    with start_pods(sandbox, calm, bomb, options=("--pod-max-pids", "60")) as running:
+        running.read_until("fork")
+        path = cgroup_of(sandbox, "bomb")
+
+        def has_been_stopped() -> bool:
+            return int(control(path, "pids.events").split()[1]) > 0
+
+        wait_for(has_been_stopped, "a fork that was refused")
+        assert int(control(path, "pids.current")) <= 60
+        assert command("true") == ""
+        assert len(processes_of(cgroup_of(sandbox, "calm", "main"))) == 2
+        kill_at_once(running)
+        assert finish(running).code == 130
+    assert sandbox.left_behind() == []
 
 
 # Swap.
@@ -123,12 +165,17 @@ def test_swap_is_refused_when_it_is_to_be(sandbox: Sandbox) -> None:
 # A small real disk.
 
 
+EXT4 = ("mkfs.ext4", "-q", "-m", "0", "-N", "256")
+XFS = ("mkfs.xfs", "-q")
+"""It makes inodes as they are needed, so there is no small table of them."""
+
+
 @contextmanager
-def small_disk(at: Path, *, mib: int, inodes: int) -> Iterator[None]:
+def small_disk(at: Path, *make: str, mib: int) -> Iterator[None]:
     image = at.parent / "disk.img"
     with image.open("wb") as file:
         file.truncate(mib << 20)
-    command("mkfs.ext4", "-q", "-m", "0", "-N", str(inodes), image)
+    command(*make, image)
     command("mount", "-o", "loop", image, at)
     try:
         yield
@@ -149,7 +196,7 @@ def fill_inodes(directory: Path) -> None:
 
 def test_a_state_directory_without_inodes_is_told(sandbox: Sandbox) -> None:
     manifest = write_manifest(sandbox, script_pod("true"))
-    with small_disk(sandbox.state_dir, mib=8, inodes=64):
+    with small_disk(sandbox.state_dir, "mkfs.ext4", "-q", "-m", "0", "-N", "64", mib=8):
         fill_inodes(sandbox.state_dir)
         done = sandbox.nodeguard("run", manifest, "-o", "json")
         assert done.returncode != 0
@@ -162,16 +209,32 @@ def test_a_state_directory_without_inodes_is_told(sandbox: Sandbox) -> None:
         (sandbox.state_dir / "lost+found").rmdir()
 
 
-def test_a_full_disk_is_the_containers_own_error(sandbox: Sandbox) -> None:
-    script = "head -c 20M /dev/zero > /data/file; echo left with $?; df -P /data | tail -n 1"
+@pytest.mark.parametrize(("make", "mib"), [pytest.param(EXT4, 8, id="ext4"), pytest.param(XFS, 320, id="xfs")])
+def test_a_full_disk_is_the_containers_own_error(sandbox: Sandbox, make: tuple[str, ...], mib: int) -> None:
+    script = f"head -c {mib + 12}M /dev/zero > /data/file; echo left with $?; df -P /data | tail -n 1"
     full = pod(
         "p",
         container(script=script, volumeMounts=[{"name": "data", "mountPath": "/data"}]),
         volumes=[{"name": "data", "emptyDir": {}}],
     )
-    with small_disk(sandbox.state_dir, mib=8, inodes=256):
+    with small_disk(sandbox.state_dir, *make, mib=mib):
         outcome = run_pods(sandbox, full)
         assert outcome.code == 0, outcome.text
         assert "left with 1" in outcome.log()
         assert any("No space left on device" in line for line in outcome.log()), outcome.log()
-        (sandbox.state_dir / "lost+found").rmdir()
+        shutil.rmtree(sandbox.state_dir / "lost+found", ignore_errors=True)  # xfs has none
+
+
+@pytest.mark.parametrize(("make", "mib"), [pytest.param(EXT4, 8, id="ext4"), pytest.param(XFS, 320, id="xfs")])
+def test_the_root_file_system_of_a_container_may_be_on_any_disk(
+    sandbox: Sandbox, make: tuple[str, ...], mib: int
+) -> None:
+    """The upper layer of an overlay is there: what is new and what was removed is seen, and gone with the container."""
+    script = "echo new > /etc/new; rm /etc/debian_version; cat /etc/new; ls /etc/debian_version"
+    with small_disk(sandbox.state_dir, *make, mib=mib):
+        outcome = run_pods(sandbox, script_pod(script))
+        assert outcome.code == 2, outcome.text
+        assert "new" in outcome.log()
+        shutil.rmtree(sandbox.state_dir / "lost+found", ignore_errors=True)
+    assert Path("/etc/debian_version").exists()
+    assert not Path("/etc/new").exists()

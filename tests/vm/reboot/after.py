@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from root.lab import script_pod
-from sandbox import REPOSITORY
+from powercut import BASE, CUTS, Cut
+from root.lab import run_pods, script_pod
+from sandbox import REPOSITORY, Sandbox
 
 pytestmark = pytest.mark.root
 
@@ -40,3 +42,17 @@ def test_what_a_power_cut_left_is_removed(tmp_path: Path) -> None:
     assert "again" in done.stdout
     assert list(STATE.iterdir()) == []
     assert nodeguard("cleanup").stderr == "nothing to remove\n"
+
+
+@pytest.mark.parametrize(("name", "cut"), CUTS.items(), ids=CUTS)
+def test_what_was_half_made_is_removed(name: str, cut: Cut, working_runtime: Path) -> None:
+    assert (BASE / name / "said").read_text(), "it was not on the disk"
+    if cut.loses_run:
+        shutil.rmtree(BASE / name / "run")
+    sandbox = Sandbox(BASE / name, f"powercut-{name}", known_runtimes=working_runtime)
+    done = sandbox.nodeguard("cleanup")
+    assert done.returncode == 0, done.stderr
+    assert sandbox.left_behind() == []
+    outcome = run_pods(sandbox, script_pod("echo again"))
+    assert (outcome.code, outcome.log()) == (0, ["again"]), outcome.text
+    assert sandbox.left_behind() == []
