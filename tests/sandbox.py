@@ -29,7 +29,16 @@ def patient(seconds: float) -> float:
 
 # What a run may leave on purpose: locks, the history, which runtime works here, the cache of unpacked images.
 KEPT_NAMES = frozenset(
-    {"images", "lock", "runtime.json", "eviction.lock", "history.db", "history.db-wal", "history.db-shm", "history.lock"}
+    {
+        "images",
+        "lock",
+        "runtime.json",
+        "eviction.lock",
+        "history.db",
+        "history.db-wal",
+        "history.db-shm",
+        "history.lock",
+    }
 )
 
 
