@@ -289,9 +289,10 @@ class PressureLoop:
         now = {**self._observations, **self._observer.read_others().observations}
         again = self._with_candidates(done)
         decision = after_reclaim(done.config, again.snapshot, again.decision, now)
+        was_enough = decision is not again.decision
         again = replace(again, decision=decision, after_reclaim=now)
         self._others_due = 0.0
-        if not self._evictor.is_waiting and again.decision.ranking:
+        if not self._evictor.is_waiting and not was_enough:
             self._evict_first(again)
         self.look()
 
