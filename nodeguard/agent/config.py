@@ -32,6 +32,7 @@ API_VERSION = "kubelet.config.k8s.io/v1beta1"
 KIND = "KubeletConfiguration"
 TREE_NAME = "nodeguard"
 OWN_SECTION = "nodeguard"
+NODE_STATUS_UPDATE_NS, NODE_STATUS_REPORT_NS = 10 * 10**9, 300 * 10**9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,8 @@ class Config:
     maximum_dead_containers_per_container: int
     maximum_dead_containers: int
     volume_stats_agg_period_ns: int
+    node_status_update_frequency_ns: int | None
+    node_status_report_frequency_ns: int | None
     merge_default_eviction_settings: bool
     feature_gates: Mapping[str, bool]
     memory_throttling_factor: float | None
@@ -98,6 +101,20 @@ class Config:
     max_container_restart_period_ns: int
     origins: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[Finding, ...] = ()
+
+    @property
+    def node_status_update_seconds(self) -> float:
+        """How often the node's conditions are looked at."""
+        return (self.node_status_update_frequency_ns or NODE_STATUS_UPDATE_NS) / 1e9
+
+    @property
+    def node_status_report_seconds(self) -> float:
+        """How old the heartbeat of conditions that do not change becomes.
+
+        Source: kubernetes, pkg/kubelet/apis/config/v1beta1/defaults.go.
+        """
+        set_ns = self.node_status_report_frequency_ns or self.node_status_update_frequency_ns
+        return (set_ns or NODE_STATUS_REPORT_NS) / 1e9
 
     @property
     def max_backoff_seconds(self) -> float:

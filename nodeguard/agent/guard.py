@@ -87,6 +87,8 @@ class Guard:
             owner=host.owner,
             thresholds=with_containerfs(in_force, layout),
             on_trial=with_containerfs(on_trial, layout),
+            update_seconds=config.node_status_update_seconds,
+            report_seconds=config.node_status_report_seconds,
             transition_ns=eviction.transition_ns,
             layout=layout,
             places=places,

@@ -21,7 +21,7 @@ _WITHOUT_EFFECT = """
     imagePullCredentialsVerificationPolicy imageServiceEndpoint iptablesDropBit iptablesMasqueradeBit
     kubeAPIBurst kubeAPIQPS kubeReservedCgroup kubeletCgroups logging makeIPTablesUtilChains
     maxOpenFiles memoryManagerPolicy nodeLeaseDurationSeconds nodeStatusMaxImages
-    nodeStatusReportFrequency nodeStatusUpdateFrequency oomScoreAdj podCIDR port preloadedImagesVerificationAllowlist
+    oomScoreAdj podCIDR port preloadedImagesVerificationAllowlist
     protectKernelDefaults providerID qosReserved readOnlyPort registerNode registerWithTaints registryBurst
     registryPullQPS reservedMemory reservedSystemCPUs resolvConf rotateCertificates runOnce runtimeRequestTimeout
     seccompDefault serverTLSBootstrap showHiddenMetricsForVersion shutdownGracePeriod

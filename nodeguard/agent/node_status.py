@@ -48,10 +48,8 @@ from nodeguard.policy.signal_state import condition_ends, signal_states, unread
 
 log = logging.getLogger(__name__)
 
-RENEW_SECONDS = 10.0
-"""Source: kubernetes, nodeStatusUpdateFrequency."""
-HEARTBEAT_SECONDS = 300.0
-"""How old the heartbeat of conditions that do not change becomes. Source: kubernetes, nodeStatusReportFrequency."""
+LEASE_SECONDS = 10.0
+"""How long at most until the next sign of life. Source: kubelet, a quarter of nodeLeaseDurationSeconds."""
 TOGETHER_SECONDS = 0.2
 PRESSURES = frozenset(Pressure)
 
@@ -87,20 +85,24 @@ class NodeStatus:
         places: Mapping[str, MountPlace],
         pods: Callable[[], Iterable[Pod]],
         on_events: Callable[[Sequence[NodeEvent]], None],
+        update_seconds: float = 10.0,
+        report_seconds: float = 300.0,
         on_trial: Collection[Threshold] = (),
         observe: Callable[[], Observations] | None = None,
         is_out_of_disk: Callable[[], bool] | None = None,
         sample: Callable[[], ContentionSample] = read_contention,
     ) -> None:
-        """``thresholds`` are those in force, ``on_trial`` those among them for which nobody goes; ``places`` tells
-        where nodefs, imagefs and containerfs are mounted.
+        """``thresholds`` are those in force, ``on_trial`` those among them for which nobody goes.
 
-        ``pods`` gives those that have not ended, ``observe`` the signals as of now, if they are to be newer than those
-        of the last report; ``is_out_of_disk`` switches the legacy condition on.
+        ``places`` tells where nodefs, imagefs and containerfs are mounted; ``pods`` gives those that have not ended,
+        ``observe`` the signals as of now, if they are to be newer than those of the last report. ``is_out_of_disk``
+        switches the legacy condition on. ``update_seconds`` is how often what is not pressure is looked at,
+        ``report_seconds`` how old the heartbeat of conditions that stay the same becomes.
         """
         self._facts, self._loop, self._owner = facts, loop, owner
         self._path = path_of(run_dir, owner)
         self._thresholds, self._transition_ns, self._layout, self._places = thresholds, transition_ns, layout, places
+        self._renew_seconds, self._report_seconds = min(LEASE_SECONDS, update_seconds), report_seconds
         self._on_trial, self._pods, self._on_events = on_trial, pods, on_events
         self._observe, self._is_out_of_disk, self._sample = observe, is_out_of_disk, sample
         self._look = _NOTHING_YET
@@ -190,12 +192,12 @@ class NodeStatus:
             self._out_of_disk = self._is_out_of_disk()
         now = self._loop.clock.now()
         status = {condition.type: condition.status for condition in self._conditions}
-        if now - self._reported_at >= HEARTBEAT_SECONDS or any(
+        if now - self._reported_at >= self._report_seconds or any(
             status.get(verdict.type) != verdict.status for verdict in self._verdicts()
         ):
             self._tell()
         self._write()
-        self._timer = self._loop.call_at(now + RENEW_SECONDS, self._renew)
+        self._timer = self._loop.call_at(now + self._renew_seconds, self._renew)
 
     def _tell_pods(self) -> None:
         self._pods_timer = None

@@ -190,6 +190,11 @@ def read_aggregation_period(value: Any) -> int:
     return read_duration(value) or AGGREGATION_PERIOD_NS
 
 
+def read_frequency(value: Any) -> int | None:
+    """A second at least; 0 means that nothing is set, as in the kubelet's file."""
+    return duration(least="1s", most="24h")(value) if read_duration(value) else None
+
+
 def read_eviction_mode(value: Any) -> EvictionMode:
     """One of the modes; YAML reads a bare ``off`` as false."""
     return EvictionMode(choice(*EvictionMode)("off" if value is False else value))

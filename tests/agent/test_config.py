@@ -518,3 +518,36 @@ def test_logs_go_where_the_pods_go_unless_told_otherwise() -> None:
     config = from_text("", nodefs="/mnt/node")
     assert (config.log_dir, config.origins["podLogsDir"]) == (Path("/mnt/node/logs"), "flag --nodefs")
     assert from_text("podLogsDir: /logs", nodefs="/mnt/node").log_dir == Path("/logs")
+
+
+@pytest.mark.parametrize(
+    ("text", "update_seconds", "report_seconds"),
+    [
+        ("", 10, 300),
+        ("nodeStatusUpdateFrequency: 20s", 20, 20),
+        ("nodeStatusUpdateFrequency: 10s", 10, 10),
+        ("nodeStatusReportFrequency: 1m", 10, 60),
+        ("nodeStatusUpdateFrequency: 5s\nnodeStatusReportFrequency: 1m", 5, 60),
+        ("nodeStatusUpdateFrequency: 0s\nnodeStatusReportFrequency: 0s", 10, 300),
+    ],
+    ids=[
+        "CFG-14 defaults",
+        "the former alone",
+        "the default itself",
+        "the latter alone",
+        "both",
+        "zero is the default",
+    ],
+)
+def test_how_often_the_node_is_told_of(text: str, update_seconds: int, report_seconds: int) -> None:
+    config = from_text(text)
+    assert config.node_status_update_seconds == update_seconds
+    assert config.node_status_report_seconds == report_seconds
+    assert config.warnings == ()
+
+
+def test_frequencies_have_bounds() -> None:
+    assert faults("nodeStatusUpdateFrequency: 10ms") == [
+        "config.yaml:1: nodeStatusUpdateFrequency: 10ms is out of range; allowed are 1s to 24h"
+    ]
+    assert len(faults("nodeStatusReportFrequency: -5m\nnodeStatusUpdateFrequency: often")) == 2

@@ -214,6 +214,24 @@ def test_con_3_heartbeats_are_rare_signs_of_life_are_not(story: Story, monkeypat
     assert {condition.last_transition_at for condition in story.status.conditions} == {opened_at}
 
 
+def test_cfg_14_both_intervals_can_be_set(tmp_path: Path) -> None:
+    story = Story(tmp_path, update_seconds=4.0, report_seconds=8.0)
+    story.open()
+    opened_at, beats = story.loop.clock.at, []
+    for _ in range(5):
+        story.loop.run_for(4)
+        beats.append(story.condition("Ready").last_heartbeat_at - opened_at)
+    assert beats == [0, 8, 8, 16, 16]
+
+
+def test_a_sign_of_life_is_never_rare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nodeguard.agent.node_status.time.monotonic", lambda: story.loop.clock.at)
+    story = Story(tmp_path, update_seconds=3600.0)
+    story.open()
+    story.loop.run_for(60)
+    assert story.loop.clock.at - story.file().renewed_at <= 10
+
+
 def test_pods_that_come_together_are_told_together(story: Story) -> None:
     story.loop.slow = []
     for number in range(50):
