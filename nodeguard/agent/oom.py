@@ -18,6 +18,7 @@ from nodeguard.policy.eviction_facts import facts_of
 def record(host: Host, pod: Pod, pod_cgroup: str, container: str, *, kills: int) -> None:
     """Have it written down that the kernel killed processes of a container."""
     level, cgroup, limit_bytes = _reached(host.driver, f"{pod_cgroup}/{container}", pod_cgroup, host.tree.root)
+    usage_bytes = None if limit_bytes is None else _peak(host.driver, cgroup)
     id_, at, node_name = new_id(), host.clock.now(), host.settings.node_name
     host.history.append(
         lambda: oom_record(
@@ -28,6 +29,7 @@ def record(host: Host, pod: Pod, pod_cgroup: str, container: str, *, kills: int)
             level=level,
             cgroup=cgroup,
             limit_bytes=limit_bytes,
+            usage_bytes=usage_bytes,
             container=container,
             kills=kills,
         )
@@ -42,6 +44,13 @@ def _reached(driver: Driver, container: str, pod: str, root: str) -> tuple[Level
             if limit is not None and _hits(driver, path) > 0:
                 return level, path, limit
     return Level.HOST, "/", None
+
+
+def _peak(driver: Driver, path: str) -> int | None:
+    """The most that the group has held; None where the kernel does not tell (v2 before Linux 5.19)."""
+    with suppress(NodeguardError, OSError, ValueError):
+        return int(driver.read(path, "memory", "memory.max_usage_in_bytes" if driver.version == 1 else "memory.peak"))
+    return None
 
 
 def _hits(driver: Driver, path: str) -> int:

@@ -69,6 +69,7 @@ def _shortage(record: DecisionRecord, observed: Observed) -> str:
     left = f"{exact if rounded == value else rounded} of {amount(observed.capacity, resource)}"
     text = f"Why a pod had to go: the node had {left} of {what} left{f' {place}' if place else ''}"
     text += f" ({signal}), less than the {kind} threshold {value}"
+    text += f" ({amount(observed.limit, resource)})" if value.endswith("%") else ""
     grace = _soft_grace(record)
     text += f", and had been below it for {grace} or longer. " if grace else ". "
     text += f"The number was {_age(observed.sample_age_seconds)} old. " if observed.sample_age_seconds else ""

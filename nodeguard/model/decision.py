@@ -79,7 +79,10 @@ class DecidedPod:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """The number that was acted on: what the node had left of what it has, or what the pod used of what it may."""
+    """The number that was acted on: what the node had left of what it has, or what the pod used.
+
+    ``limit`` is what it was compared with: the threshold for this capacity, or what the pod may use.
+    """
 
     available: int | None = None
     capacity: int | None = None

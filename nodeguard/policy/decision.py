@@ -53,7 +53,7 @@ def eviction_record(
         candidates: tuple[Ranked, ...] = (_own_limit(eviction),)
     else:
         kind, limit = DecisionType.EVICTION, str(threshold)
-        observed = _observed(looked.snapshot.observations[threshold.signal], looked.now_ns)
+        observed = _observed(looked.snapshot.observations[threshold.signal], looked.now_ns, because.limit)
         candidates = tell(looked.decision.ranking, threshold.signal, looked.config.policy)
     return DecisionRecord(
         id=id_,
@@ -223,13 +223,14 @@ def _decided(facts: PodFacts) -> DecidedPod:
     )
 
 
-def _observed(observation: Observation, now_ns: int) -> Observed:
+def _observed(observation: Observation, now_ns: int, limit: int) -> Observed:
     """A sample without a time was taken for this very pass."""
     sampled_at_ns = now_ns if observation.sampled_at_ns is None else observation.sampled_at_ns
     return Observed(
         available=observation.available,
         capacity=observation.capacity,
         sample_age_seconds=(now_ns - sampled_at_ns) / 1e9,
+        limit=limit,
     )
 
 

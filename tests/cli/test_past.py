@@ -226,6 +226,7 @@ def test_other_signals_have_their_own_units(settings: str, observations: str, ex
     told = words(record_of(pass_of(config(settings), observations=seen(observations))))
     assert expected in told
     if settings.startswith("nodefs"):
+        assert "less than the hard threshold 5% (5)" in told
         assert "Giving up its dead containers and its unused images did not help enough." in told
     if settings.startswith("pid"):
         assert "(lower priority, then more processes)" in told

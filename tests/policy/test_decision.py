@@ -52,8 +52,8 @@ def test_an_eviction() -> None:
         "qosClass": "BestEffort",
         "priority": 0,
     }
-    observed = {"available": 98566144, "capacity": GIB, "sampleAgeSeconds": 0.0004, "usage": None, "limit": None}
-    assert item["observed"] == observed
+    observed = {"available": 98566144, "capacity": GIB, "sampleAgeSeconds": 0.0004}
+    assert item["observed"] == {**observed, "usage": None, "limit": 100 * MIB}
     assert [candidate["pod"] for candidate in item["candidates"]] == [  # type: ignore[attr-defined]
         *("default/hog", "default/db", "default/sys", "default/web")
     ]

@@ -142,6 +142,7 @@ def test_the_kernels_own_killer_is_recorded(sandbox: Sandbox) -> None:
     assert record["threshold"] == f"memory.max=32Mi/{level}"
     assert record["limitHit"]["container"] == "main"
     assert record["limitHit"]["kills"] >= 1
+    assert 16 << 20 < record["observed"]["usage"] <= record["observed"]["limit"] == 32 << 20
     assert "lost processes to the kernel's OOM killer" in asked(sandbox, "explain", "kill", "pod/hog")
 
 
