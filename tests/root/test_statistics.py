@@ -199,12 +199,16 @@ def test_the_short_form_has_cpu_and_memory_alone(sandbox: Sandbox, held: Running
 
 
 def test_metrics_of_a_live_pod(sandbox: Sandbox, held: Running) -> None:
-    done = sandbox.nodeguard("stats", "-o", "prometheus")
-    samples = {
-        (sample.name, sample.labels.get("container")): sample.value
-        for family in text_string_to_metric_families(done.stdout)
-        for sample in family.samples
-    }
+    def scrape() -> dict[tuple[str, str | None], float]:
+        """By name, and the label that matters here; empty until the run has told how the node is."""
+        found = {
+            (sample.name, sample.labels.get("container", sample.labels.get("signal"))): sample.value
+            for family in text_string_to_metric_families(sandbox.nodeguard("stats", "-o", "prometheus").stdout)
+            for sample in family.samples
+        }
+        return found if ("nodeguard_signal_available_bytes", "memory.available") in found else {}
+
+    samples = wait_for(scrape, "the signals of the node")
     inner = cgroup_of(sandbox, container="main")
     assert is_near(int(samples["container_memory_rss", "main"]), (rss_bytes(inner), rss_bytes(inner)))
     assert samples["container_spec_memory_limit_bytes", "main"] == 64 * MIB
