@@ -27,7 +27,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all of them if none is named")
     group = parser.add_argument_group("start: from the command to the first output, and to the end")
-    group.add_argument("--rounds", type=int, default=12, help="how often each case is measured (default 12)")
+    group.add_argument("--rounds", type=int, default=10, help="how often each case is measured (default 10)")
     group.add_argument("--pod-rounds", type=int, default=2, help="how often many pods are started (default 2)")
     group.add_argument("--only", choices=start.CASES, action="append", help="measure only this; may be repeated")
     contest.add_options(parser.add_argument_group("race: from a crossed threshold to the end of whoever crossed it"))

@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -71,14 +72,15 @@ def add_options(group: argparse._ArgumentGroup) -> None:
     """What can be chosen on the command line."""
     group.add_argument("--races", type=int, default=20, help="races of nodeguard and of the quick ones (default 20)")
     group.add_argument("--slow-races", type=int, default=5, help="races of the 10 s poller (default 5)")
+    group.add_argument("--minutes", type=float, default=6.0, help="when to stop, however many are done (default 6)")
     group.add_argument("--kind", choices=KINDS, action="append", help="only this kind; may be repeated")
     group.add_argument("--subject", choices=SUBJECTS, action="append", help="only this subject; may be repeated")
     group.add_argument(
         "--quiet",
         type=float,
-        default=3.0,
+        default=2.0,
         metavar="SECONDS",
-        help="how long a race waits for a quiet machine (default 3)",
+        help="how long a race waits for a quiet machine (default 2)",
     )
     group.add_argument("--bystanders", type=int, default=0, metavar="N", help="pods that sleep beside the hog")
     group.add_argument("--run-option", action="append", default=[], metavar="OPTION", help="one more for nodeguard run")
@@ -94,7 +96,7 @@ def measure(
     product = Product(base / "nodeguard", cgroup=name)
     stack.callback(product.close)
     found = cases(stack, base, product, place, options)
-    results, failures = run(found)
+    results, failures = run(found, minutes=options.minutes)
     print(report(results))
     print("\n" + "\n".join(verdicts(results)) + "\n")
     for result in results:
@@ -154,8 +156,8 @@ def cases(
             filesystem = disk_race.FileSystem(base)
             stack.callback(filesystem.close)
         ours = partial(disk_race.with_nodeguard, product, cgroup, place, filesystem, disk, extra)
-        found.append(Case(kind=disk.name, subject="nodeguard", count=max(1, races // 2), run=ours, rate=disk.rate))
-        for interval, count in ((1.0, max(1, races // 4)), (10.0, max(1, slow // 2))):
+        found.append(Case(kind=disk.name, subject="nodeguard", count=max(1, races // 3), run=ours, rate=disk.rate))
+        for interval, count in ((1.0, max(1, races // 6)), (10.0, max(1, slow // 3))):
             poll = partial(disk_race.with_poller, place, filesystem, disk, interval)
             found.append(
                 Case(kind=disk.name, subject=f"{interval:.0f} s poller", count=count, run=poll, rate=disk.rate)
@@ -167,32 +169,32 @@ def cases(
     ]
 
 
-def run(found: list[Case]) -> tuple[list[Result], dict[str, str]]:
+def run(found: list[Case], *, minutes: float = 60.0) -> tuple[list[Result], dict[str, str]]:
     """Run one race of every case in turn until each has its number.
 
-    Ctrl-C ends it after the race under way: what there is by then counts.
+    The end of the time, and Ctrl-C, are heard after the race under way: what there is by then counts.
     """
     results: list[Result] = [Result(case) for case in found]
     failures: dict[str, str] = {}
     stopped: list[int] = []
+    deadline = time.monotonic() + minutes * 60
     before = signal.signal(signal.SIGINT, lambda number, _: stopped.append(number))
     try:
-        _run(results, failures, stopped)
+        _run(results, failures, lambda: bool(stopped) or time.monotonic() > deadline)
     finally:
         signal.signal(signal.SIGINT, before)
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr, flush=True)
     for result in results:
-        if not result.is_complete() and label(result.case) not in failures:
-            reason = f": {result.faults()}" if result.faults() else ""
-            failures[label(result.case)] = f"only {result.done} of {result.case.count}{reason}"
+        if not result.done and label(result.case) not in failures:
+            failures[label(result.case)] = result.faults() or "no time was left"
     return results, failures
 
 
-def _run(results: list[Result], failures: dict[str, str], stopped: list[int]) -> None:
+def _run(results: list[Result], failures: dict[str, str], is_over: Callable[[], bool]) -> None:
     while open_results := [r for r in results if r.may_go_on() and label(r.case) not in failures]:
         for result in open_results:
-            if stopped:
+            if is_over():
                 return
             case = result.case
             if sys.stderr.isatty():

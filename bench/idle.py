@@ -43,8 +43,8 @@ def add_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--pods", type=int, action="append", metavar="N", help="how many; may be repeated (default 10, 100)"
     )
-    group.add_argument("--settle", type=float, default=10.0, help="seconds between the last start and the window")
-    group.add_argument("--window", type=float, default=30.0, help="seconds in which CPU time is counted (default 30)")
+    group.add_argument("--settle", type=float, default=8.0, help="seconds between the last start and the window")
+    group.add_argument("--window", type=float, default=25.0, help="seconds in which CPU time is counted (default 25)")
 
 
 def measure(
