@@ -43,15 +43,15 @@ class NodeView:
     pods: tuple[PodShare, ...] = ()
 
 
-def view_node(config: Config) -> NodeView:
-    """The node as it is now.
+def view_node(config: Config, *, asks_runtime: bool = True) -> NodeView:
+    """The node as it is now; ``asks_runtime``: with the version of what makes containers, which takes a process.
 
     Raises:
         InvalidInput: the configuration asks for more than the host has.
     """
     files = read_node_files(config.run_dir, proc.boot_id())
     view = put_together(files, monotonic=time.monotonic(), now=time.time()) if files else look(config)
-    return _with_runtime(view)
+    return _with_runtime(view) if asks_runtime else view
 
 
 def put_together(files: tuple[NodeFile, ...], *, monotonic: float, now: float) -> NodeView:

@@ -43,7 +43,8 @@ def nodes(name: str | None, output: str, **options: Any) -> None:
 
 
 def _print(name: str | None, output: str, options: dict[str, Any], *, as_list: bool = False) -> None:
-    found = read_node(name, options)
+    found = dict(view_node(load_and_warn(options), asks_runtime=output not in ("text", "name")).node)
+    check_name(found, name)
     if output in ("text", "wide"):
         click.echo(node_table([found], wide=output == "wide", now=time.time()), nl=False)
     elif output == "name":
@@ -54,17 +55,6 @@ def _print(name: str | None, output: str, options: dict[str, Any], *, as_list: b
         )
     else:
         print_object(found, output)
-
-
-def read_node(name: str | None, options: dict[str, Any]) -> dict[str, Any]:
-    """The v1 Node.
-
-    Raises:
-        NotFound: it has another name.
-    """
-    found = dict(view_node(load_and_warn(options)).node)
-    check_name(found, name)
-    return found
 
 
 def check_name(found: Mapping[str, Any], name: str | None) -> None:
