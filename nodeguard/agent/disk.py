@@ -211,9 +211,8 @@ class DiskMeter:
                 is_complete = False
                 break  # the others are the first ones of the next look
             is_thorough = self._thorough_seconds > 0 and now >= pod.thorough_at
-            has_run = self._has_run(pod)
             pod.due_at = now + (LIMITED_SECONDS if pod.is_limited else UNLIMITED_SECONDS)
-            is_settled = pod.generation == self._generation or not has_run
+            is_settled = pod.generation == self._generation or not self._has_run(pod)
             if is_settled and not is_thorough and not (is_forced and pod.disk.places.has_memory_volumes):
                 continue
             before = pod.usage
@@ -251,8 +250,7 @@ class DiskMeter:
         if cpu is None or cpu != pod.cpu:
             pod.cpu, pod.quiet_counts = cpu, 0
             return True
-        if pod.generation != self._generation:
-            pod.quiet_counts += 1
+        pod.quiet_counts += 1
         return pod.quiet_counts <= QUIET_COUNTS
 
     def _ask_disks(self) -> int:
