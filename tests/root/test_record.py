@@ -10,7 +10,9 @@ from typing import Any
 
 import jsonschema
 import pytest
+from loopdisk import ext4
 from root.lab import (
+    UNTIL_TERM,
     Json,
     cgroup_of,
     container,
@@ -130,6 +132,45 @@ def test_a_soft_eviction_has_its_whole_time_line(sandbox: Sandbox) -> None:
     assert record["timings"]["crossedAt"] < record["timings"]["decidedAt"] <= record["timings"]["termAt"]
     assert_replays(sandbox, record)
     assert "had been below it for 1s or longer" in asked(sandbox, "explain", "kill", "pod/soft")
+
+
+def test_a_disk_that_runs_full_is_recorded_with_what_the_node_gave_up_first(sandbox: Sandbox) -> None:
+    volume = {"volumes": [{"name": "data", "emptyDir": {}}]}
+    mounted = [{"name": "data", "mountPath": "/data"}]
+    script = "while dd if=/dev/zero bs=1M count=1 status=none >> /data/file; do sleep 0.02; done; sleep 1000"
+    writer = pod("writer", container("main", script, volumeMounts=mounted), **volume)
+    small = pod("small", container("main", f"head -c 2M /dev/zero > /data/file; {UNTIL_TERM}", volumeMounts=mounted))
+    small["spec"] |= volume
+    with ext4(sandbox.base / "disk", size_bytes=64 << 20) as nodefs:
+        options = ("--nodefs", str(nodefs), "--eviction-hard", "nodefs.available<50%")
+        with start_pods(sandbox, small, writer, options=options) as running:
+            running.read_until('"reason": "Evicted"')
+            wait_for(lambda: kill_of(sandbox, "writer")["outcome"] == "gone", "the disk is cleared")
+            stop(running)
+    record = kill_of(sandbox, "writer")
+    assert (record["signal"], record["threshold"]) == ("nodefs.available", "nodefs.available<50%/hard")
+    assert record["reclaim"] == ["containers"], "images lie elsewhere"
+    assert record["scenario"]["spec"]["steps"][0]["observationsAfterReclaim"]
+    assert [one["pod"] for one in record["candidates"]] == ["default/writer", "default/small"]
+    assert record["freedBytes"] > 10 << 20
+    assert_replays(sandbox, record)
+    text = asked(sandbox, "explain", "kill", "pod/writer")
+    assert "of space left on the file system of pods (nodefs.available), less than the hard threshold 50% (" in text
+
+
+def test_process_ids_that_run_short_are_recorded(sandbox: Sandbox) -> None:
+    spawner = pod("spawner", container("main", "for i in $(seq 150); do sleep 1000 & done; echo up; wait"))
+    options = ("--capacity", "pids=160", "--eviction-hard", "pid.available<60")
+    with start_pods(sandbox, holder("few", 1), spawner, options=options) as running:
+        running.read_until('"reason": "Evicted"')
+        wait_for(lambda: kill_of(sandbox, "spawner")["outcome"] == "gone", "the spawner has gone")
+        stop(running)
+    record = kill_of(sandbox, "spawner")
+    assert (record["signal"], record["threshold"]) == ("pid.available", "pid.available<60/hard")
+    usage = {one["pod"]: one["usage"] for one in record["candidates"]}
+    assert usage["default/spawner"] > usage["default/few"] > 0
+    assert record["freedBytes"] is None, "process ids are no bytes"
+    assert_replays(sandbox, record)
 
 
 def test_the_kernels_own_killer_is_recorded(sandbox: Sandbox) -> None:
