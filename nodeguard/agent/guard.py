@@ -22,6 +22,7 @@ from nodeguard.agent.observe import Arena, Observer, file_systems_of
 from nodeguard.agent.pod import PodWorker
 from nodeguard.agent.pressure import PressureLoop
 from nodeguard.agent.reclaim import Reclaimer
+from nodeguard.agent.relief import Relief
 from nodeguard.agent.turn import Turn
 from nodeguard.kernel.filesystem import OpenFileSystem
 from nodeguard.kernel.protection import protect
@@ -97,6 +98,14 @@ class Guard:
             observe=lambda: self._loop.observations,
             is_out_of_disk=None if self._disk_space is None else self._disk_space.is_out_of_disk,
         )
+        relief = Relief(
+            host.loop,
+            host.driver,
+            host.tree.root,
+            host.events,
+            host.settings.node_name,
+            then=lambda: self._loop.look(),
+        )
         self._live = LiveNode(host.loop, host.paths.run_dir, host.owner, node=self.status.node)
         self._loop = PressureLoop(
             host,
@@ -108,6 +117,7 @@ class Guard:
             evictor=Evictor(host, Turn(host.paths.run_dir / "eviction.lock"), ended=self._ended),
             reclaim=reclaimer.reclaim,
             refresh=self._disks.refresh,
+            relieve=relief.ask,
             status=self.status,
             record=self._record,
             told=self._live.report,

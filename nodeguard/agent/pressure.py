@@ -85,11 +85,14 @@ class PressureLoop:
         evictor: Evictor,
         reclaim: Reclaim,
         refresh: Callable[[Callable[[], None]], None],
+        relieve: Callable[[int], None],
         status: NodeStatus,
         record: Callable[[Pass, Eviction, Action], str],
         told: Callable[[Pass], None],
     ) -> None:
         """``refresh(then)`` counts what pods take of the disks and calls ``then`` in the loop.
+
+        ``relieve(bytes)`` has the kernel look for memory that pods can spare.
 
         ``record(pass, eviction, action)`` has a decision written down and returns its id; ``told`` gets every pass
         in which pods were looked at, and now and then one that has nothing to do but this."""
@@ -100,7 +103,7 @@ class PressureLoop:
         self._observed = replace(config, thresholds=observed, local_storage_isolation=False)
         self._layout = layout
         self._thresholds = with_containerfs(self._config.thresholds, layout)
-        self._reclaim, self._refresh = reclaim, refresh
+        self._reclaim, self._refresh, self._relieve = reclaim, refresh, relieve
         self._status, self._record, self._told = status, record, told
         self._memory = EvictionMemory()
         self._observations: dict[Signal, Observation] = {}
@@ -213,6 +216,8 @@ class PressureLoop:
         before = self._memory
         bare = self._bare()
         self._memory = evaluate(self._config, before, bare, now_ns).memory
+        if short_bytes := self._newly_short(before):
+            self._relieve(short_bytes)
         storage_changed, self._storage_changed = self._storage_changed, False
         if self._observed.thresholds:
             self._observe_only(self._decide(self._observed, before, bare, now_ns))
@@ -231,6 +236,15 @@ class PressureLoop:
                 self._evict(done, eviction)
         elif acts:
             self._act(done)
+
+    def _newly_short(self, before: EvictionMemory) -> int:
+        """How much memory is missing to soft thresholds whose grace period begins now."""
+        missing = [0]
+        for threshold in self._memory.first_met_ns:
+            if threshold.signal.is_memory and not threshold.is_hard and threshold not in before.first_met_ns:
+                seen = self._observations[threshold.signal]
+                missing.append(threshold.value.of(seen.capacity).value() - seen.available)
+        return max(missing)
 
     def _bare(self) -> Snapshot:
         return Snapshot(observations=self._observations, layout=self._layout)

@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 
-from nodeguard.errors import CgroupGone
+from nodeguard.errors import CgroupGone, HostLacks
 from nodeguard.kernel.cgroup.driver import Driver
 from nodeguard.kernel.cgroup.group import GONE
 
@@ -102,6 +102,24 @@ def parse_memory(usage: bytes, stat: bytes, *, is_v2: bool) -> MemorySample:
     inactive = _field(stat, b"inactive_file " if is_v2 else b"total_inactive_file ")
     used = int(usage) if usage else _field(stat, b"anon ") + _field(stat, b"file ")
     return MemorySample(used, inactive)
+
+
+def reclaim(driver: Driver, path: str, amount_bytes: int) -> bool:
+    """Have the kernel take so much back from the group, as far as it can; False where it has no such file.
+
+    Raises:
+        CgroupGone: the group is gone.
+    """
+    try:
+        fd = driver.open(path, "memory", "memory.reclaim", os.O_WRONLY)
+    except HostLacks:
+        return False
+    try:
+        with suppress(BlockingIOError):  # there was less to be had
+            os.write(fd, b"%d" % amount_bytes)
+    finally:
+        os.close(fd)
+    return True
 
 
 def read_limit(driver: Driver, path: str) -> int | None:
