@@ -16,6 +16,7 @@ from nodeguard.agent.scan import Tree
 from nodeguard.kernel import filesystem
 from nodeguard.model.stats import FsUsage
 from nodeguard.model.summary import FsStats, RuntimeStats, VolumeStats
+from nodeguard.policy.summary import whole_sum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,10 +92,14 @@ class DiskLook:
 
     def runtime(self, paths: Paths, layers: Iterable[FsStats]) -> RuntimeStats:
         """Count what the images take; ``layers`` are all writable layers."""
-        now = time.time()
+        now, known = time.time(), tuple(layers)
+        used = FsUsage(
+            used_bytes=whole_sum([layer.used_bytes for layer in known]),
+            inodes_used=whole_sum([layer.inodes_used for layer in known]),
+        )
         return RuntimeStats(
             image_fs=_part(self.file_system(paths.image_dir), _images(paths.image_dir), now),
-            container_fs=_part(self.file_system(paths.imagefs or paths.nodefs_dir), _total(layers), now),
+            container_fs=_part(self.file_system(paths.imagefs or paths.nodefs_dir), used, now),
         )
 
 
@@ -116,17 +121,6 @@ def _images(directory: Path) -> FsUsage:
     except OSError:
         return FsUsage()
     return FsUsage(used_bytes=size.used_bytes, inodes_used=size.inodes)
-
-
-def _total(layers: Iterable[FsStats]) -> FsUsage:
-    """What all take; unknown when one is."""
-    used, inodes = [], []
-    for layer in layers:
-        if layer.used_bytes is None or layer.inodes_used is None:
-            return FsUsage()
-        used.append(layer.used_bytes)
-        inodes.append(layer.inodes_used)
-    return FsUsage(used_bytes=sum(used), inodes_used=sum(inodes))
 
 
 def _part(whole: FsStats | None, used: FsUsage, now: float) -> FsStats:

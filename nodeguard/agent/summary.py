@@ -9,9 +9,8 @@ Source: kubernetes, pkg/kubelet/server/stats/summary.go, pkg/kubelet/stats/cri_s
 from __future__ import annotations
 
 import os
-import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,12 +18,12 @@ from pathlib import Path
 from nodeguard.agent.config import Config
 from nodeguard.agent.cpu_history import CpuHistory
 from nodeguard.agent.daemon_usage import ProcessGroup, supervisor_pids
-from nodeguard.agent.disk_summary import DiskLook, DiskStats, recorded_places, told_paths
+from nodeguard.agent.disk_summary import DiskLook, DiskStats, told_paths
 from nodeguard.agent.host import Paths
-from nodeguard.agent.pod_disk import PodPlaces
-from nodeguard.agent.record import Record, Share, pod_dirs, read_record, read_shares
+from nodeguard.agent.record import Share, read_shares
+from nodeguard.agent.recorded_pod import Instance, RecordedPod, modified_at, recorded_pods
 from nodeguard.agent.root import Root
-from nodeguard.errors import CgroupGone
+from nodeguard.errors import CgroupGone, HostLacks
 from nodeguard.kernel import link, machine, proc
 from nodeguard.kernel.cgroup.process import count_processes
 from nodeguard.kernel.cgroup.stat import TOP, read_cpu, read_stat
@@ -51,9 +50,6 @@ NODE = ""
 PODS = "pods"
 """That of the group of all pods."""
 
-_BUNDLE = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?)_([0-9]+)")
-"""What follows the pod's uid in the id of a container's instance: name and attempt."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
@@ -71,37 +67,6 @@ class Look:
     is_machine_memory: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Instance:
-    """The newest instance of a container that has a bundle."""
-
-    name: str
-    container_id: str
-    attempt: int
-    started_at: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Pod:
-    """A pod that is recorded on this host."""
-
-    directory: Path
-    record: Record
-    started_at: float
-    instances: tuple[_Instance, ...]
-
-    def cgroup_of(self, instance: _Instance) -> str:
-        return f"{self.record.cgroup}/{instance.name}"
-
-    @property
-    def net_file(self) -> Path:
-        return self.directory / "ns" / "net"
-
-    @property
-    def places(self) -> PodPlaces:
-        return recorded_places(self.record, self.directory, [each.name for each in self.instances])
-
-
 class Collector:
     """Looks again and again."""
 
@@ -115,12 +80,12 @@ class Collector:
     def prime(self) -> None:
         """Take the first samples of the CPU counters, so that the next look has rates."""
         host, shares = proc.read_capacity(), read_shares(self._config.run_dir, proc.boot_id())
-        pods = list(self._pods())
+        pods = list(recorded_pods(self._config.run_dir))
         named = {NODE: self._cpu_path(host, self._capacity(host, shares)), PODS: self._root}
         named |= {qos.tier: f"{self._root}/{qos.tier}" for qos in QOSClass}
         for pod in pods:
             named[pod.record.uid] = pod.record.cgroup
-            named |= {_key(pod, each): pod.cgroup_of(each) for each in pod.instances}
+            named |= {pod.key_of(each): pod.cgroup_of(each) for each in pod.instances}
         for name, path in named.items():
             with suppress(CgroupGone):
                 self._history.swap(name, read_cpu(self._driver, path))
@@ -133,7 +98,7 @@ class Collector:
         shares = read_shares(self._config.run_dir, proc.boot_id())
         host = proc.read_capacity()
         capacity = self._capacity(host, shares)
-        pods = list(self._pods())
+        pods = list(recorded_pods(self._config.run_dir))
         disks = None if only_cpu_and_memory else DiskLook()
         links = {} if only_cpu_and_memory else link.read_pinned_links([pod.net_file for pod in pods])
         found = [stats for pod in pods if (stats := self._pod_stats(pod, disks, links.get(pod.net_file))) is not None]
@@ -141,27 +106,16 @@ class Collector:
         layers = [each.rootfs for stats in found for each in stats.containers if each.rootfs is not None]
         node = self._node_stats(host, capacity, pods, shares, disks, layers)
         summary = Summary(node=node, pods=tuple(found))
+        tiers_of = [pod.tier for pod in pods if pod.record.uid in self._groups]
         self._history.forget_others()
         return Look(
             summary=rule.only_cpu_and_memory(summary) if only_cpu_and_memory else summary,
             tiers=tuple(tier for tier in tiers if tier is not None),
             groups=self._groups,
-            pods_by_tier=_count_by_tier(pods, found),
+            pods_by_tier={tier.tier: tiers_of.count(tier.tier) for tier in QOSClass},
             capacity=capacity,
             is_machine_memory=capacity.memory_bytes == host.memory_bytes,
         )
-
-    def _pods(self) -> Iterator[_Pod]:
-        for directory in pod_dirs(self._config.run_dir):
-            record = read_record(directory)
-            if record is not None:
-                started_at = _modified_at(directory / "record.json") or self._boot_time
-                yield _Pod(
-                    directory=directory,
-                    record=record,
-                    started_at=started_at,
-                    instances=tuple(_instances(directory / "bundles", record.uid, started_at)),
-                )
 
     def _capacity(self, host: NodeCapacity, shares: Sequence[Share]) -> NodeCapacity:
         """What the node has: as those say who run pods; without any, as the configuration says."""
@@ -194,11 +148,13 @@ class Collector:
     def _tree_started_at(self) -> float:
         """The tree is as old as the file of the process that made it, or older."""
         files = (self._config.run_dir / "owners").glob("*.json")
-        return min((at for file in files if (at := _modified_at(file)) is not None), default=self._boot_time)
+        return min((at for file in files if (at := modified_at(file)) is not None), default=self._boot_time)
 
     # pods
 
-    def _pod_stats(self, pod: _Pod, disks: DiskLook | None, links: Sequence[LinkCounters] | None) -> PodStats | None:
+    def _pod_stats(
+        self, pod: RecordedPod, disks: DiskLook | None, links: Sequence[LinkCounters] | None
+    ) -> PodStats | None:
         """None when its group is gone, or has not been made yet."""
         try:
             found = self._read(pod.record.uid, pod.record.cgroup)
@@ -206,13 +162,13 @@ class Collector:
             return None
         before = self._history.swap(pod.record.uid, found.cpu)
         disk = None if disks is None else disks.pod(pod.places, Path(pod.record.state_dir))
-        containers, processes = [], 0
+        containers, processes = [], []
         for instance in pod.instances:
             with suppress(CgroupGone):
                 container = self._container_stats(pod, instance, disk)
                 if container is not None:
                     containers.append(container)
-                    processes += self._count_processes(_key(pod, instance), pod.cgroup_of(instance))
+                    processes.append(self._count_processes(pod.key_of(instance), pod.cgroup_of(instance)))
         stats = PodStats(
             pod_ref=PodReference(name=pod.record.name, namespace=pod.record.namespace, uid=pod.record.uid),
             start_time=pod.started_at,
@@ -229,14 +185,14 @@ class Collector:
             volumes=disk.volumes,
             ephemeral_storage=disk.ephemeral_storage,
             network=None if links is None else rule.network_stats(time.time(), _interfaces(links)),
-            process_stats=ProcessStats(process_count=processes),
+            process_stats=ProcessStats(process_count=rule.whole_sum(processes)),
         )
 
-    def _container_stats(self, pod: _Pod, instance: _Instance, disk: DiskStats | None) -> ContainerStats | None:
+    def _container_stats(self, pod: RecordedPod, instance: Instance, disk: DiskStats | None) -> ContainerStats | None:
         """None when nothing runs in it: it has not started yet, or has ended."""
-        path, name = pod.cgroup_of(instance), _key(pod, instance)
+        path, name = pod.cgroup_of(instance), pod.key_of(instance)
         found = read_stat(self._driver, path)
-        if not found.tasks:
+        if found.tasks == 0:
             return None
         self._groups[name] = found
         return rule.container_stats(
@@ -248,10 +204,13 @@ class Collector:
             logs=None if disk is None else disk.logs.get(instance.name),
         )
 
-    def _count_processes(self, name: str, path: str) -> int:
+    def _count_processes(self, name: str, path: str) -> int | None:
         """Groups that the container made itself are looked for only when there is something left to be found."""
-        count = len(self._driver.read(path, "pids", "cgroup.procs").split())
-        return count_processes(self._driver, path) if (self._groups[name].tasks or 0) > count else count
+        try:
+            count = len(self._driver.read(path, "pids", "cgroup.procs").split())
+            return count_processes(self._driver, path) if (self._groups[name].tasks or 0) > count else count
+        except (HostLacks, OSError):  # a threaded group does not tell
+            return None
 
     # the node
 
@@ -259,7 +218,7 @@ class Collector:
         self,
         host: NodeCapacity,
         capacity: NodeCapacity,
-        pods: Sequence[_Pod],
+        pods: Sequence[RecordedPod],
         shares: Sequence[Share],
         disks: DiskLook | None,
         layers: Sequence[FsStats],
@@ -312,7 +271,7 @@ class Collector:
     def _cpu_path(self, host: NodeCapacity, capacity: NodeCapacity) -> str:
         return self._root if _is_arena(host, capacity) else TOP
 
-    def _system_containers(self, pods: Sequence[_Pod], shares: Sequence[Share]) -> list[ContainerStats]:
+    def _system_containers(self, pods: Sequence[RecordedPod], shares: Sequence[Share]) -> list[ContainerStats]:
         found = []
         tree = self._group_stats(PODS, self._root)
         if tree is not None:
@@ -323,7 +282,7 @@ class Collector:
             found.append(rule.container_stats(name, started_at, stat, self._history.swap(name, stat.cpu)))
         return found
 
-    def _daemons(self, pods: Sequence[_Pod], shares: Sequence[Share]) -> dict[str, GroupStat]:
+    def _daemons(self, pods: Sequence[RecordedPod], shares: Sequence[Share]) -> dict[str, GroupStat]:
         """nodeguard itself and the supervisors of containers, those that there are."""
         found = {
             "kubelet": self._agents.look(share.owner.pid for share in shares),
@@ -336,23 +295,6 @@ class Collector:
             pods = self._groups.get(PODS)
             return RlimitStats(time=time.time(), max_pid=capacity.pids, running_processes=pods.tasks if pods else None)
         return RlimitStats(time=time.time(), max_pid=proc.pid_limit(), running_processes=_machine_tasks())
-
-
-def _instances(bundles: Path, uid: str, pod_started_at: float) -> Iterator[_Instance]:
-    """The newest instance of every container, by name."""
-    newest: dict[str, _Instance] = {}
-    names: list[str] = []
-    with suppress(OSError):
-        names = os.listdir(bundles)
-    for container_id in names:
-        match = _BUNDLE.fullmatch(container_id.removeprefix(f"{uid}_"))
-        if match is None:
-            continue
-        name, attempt = match[1], int(match[3])
-        if name not in newest or newest[name].attempt < attempt:
-            started_at = _modified_at(bundles / container_id / "config.json") or pod_started_at
-            newest[name] = _Instance(name=name, container_id=container_id, attempt=attempt, started_at=started_at)
-    yield from (newest[name] for name in sorted(newest))
 
 
 def _whole_machine(found: GroupStat) -> GroupStat:
@@ -390,26 +332,5 @@ def _is_arena(host: NodeCapacity, capacity: NodeCapacity) -> bool:
     return capacity.memory_bytes < host.memory_bytes or capacity.cpu_millicpu < host.cpu_millicpu
 
 
-def _count_by_tier(pods: Sequence[_Pod], found: Sequence[PodStats]) -> dict[str, int]:
-    counts = {qos.tier: 0 for qos in QOSClass}
-    running = {stats.pod_ref.uid for stats in found}
-    for pod in pods:
-        tier = pod.record.cgroup.split("/")[-2]
-        if pod.record.uid in running and tier in counts:
-            counts[tier] += 1
-    return counts
-
-
 def _only(pressure: Mapping[str, Pressure], resource: str) -> dict[str, Pressure]:
     return {name: found for name, found in pressure.items() if name == resource}
-
-
-def _key(pod: _Pod, instance: _Instance) -> str:
-    return f"{pod.record.uid}/{instance.name}"
-
-
-def _modified_at(file: Path) -> float | None:
-    try:
-        return file.stat().st_mtime
-    except OSError:
-        return None

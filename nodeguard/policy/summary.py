@@ -196,6 +196,12 @@ def rest_of(node: ContainerStats, others: Iterable[ContainerStats]) -> Container
     return ContainerStats(name="misc", start_time=node.start_time, cpu=cpu, memory=memory)
 
 
+def whole_sum(figures: Sequence[int | None]) -> int | None:
+    """The sum; unknown when one of them is."""
+    known = [figure for figure in figures if figure is not None]
+    return sum(known) if len(known) == len(figures) else None
+
+
 def only_cpu_and_memory(summary: Summary) -> Summary:
     """The short form: without disks, network, pressure of input and output, and processes."""
     node = summary.node

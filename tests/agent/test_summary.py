@@ -268,6 +268,15 @@ def test_processes_in_groups_of_the_containers_own(host: Host) -> None:
     assert stats.process_count == 4
 
 
+def test_a_group_that_does_not_tell_its_processes(host: Host) -> None:
+    cgroup = host.pod("web", "app_0", "side_0")
+    del host.driver.groups[f"{cgroup}/app"]["cgroup.procs"]
+    (pod,) = host.look().summary.pods
+    assert [each.name for each in pod.containers] == ["app", "side"]
+    assert pod.process_stats is not None
+    assert pod.process_stats.process_count is None
+
+
 def test_the_short_form_looks_at_no_disk_and_no_namespace(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     host.pod("web", "app_0")
 
