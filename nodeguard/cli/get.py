@@ -9,6 +9,7 @@ from nodeguard.cli.resource import ResourceGroup
 _NODE = "nodeguard.cli.get_node:node"
 _NODES = "nodeguard.cli.get_node:nodes"
 _DECISIONS = "nodeguard.cli.get_decisions:decisions"
+_EVICTIONS = "nodeguard.cli.get_decisions:evictions"
 _EVENTS = "nodeguard.cli.events:events"
 
 
@@ -19,7 +20,12 @@ _EVENTS = "nodeguard.cli.events:events"
         "decisions": (_DECISIONS, "List decisions: evictions, OOM kills, limits hit, pods refused."),
         "events": (_EVENTS, "List events, also of pods that are gone."),
     },
-    other_names={"nodes": _NODES, "no": _NODES, "decision": _DECISIONS, "event": _EVENTS, "ev": _EVENTS},
+    other_names={
+        **dict.fromkeys(("nodes", "no"), _NODES),
+        "decision": _DECISIONS,
+        **dict.fromkeys(("evictions", "eviction"), _EVICTIONS),
+        **dict.fromkeys(("event", "ev"), _EVENTS),
+    },
     short_help="List resources: the node, decisions, events.",
 )
 def get() -> None:

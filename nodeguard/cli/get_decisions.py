@@ -22,6 +22,18 @@ _HEADER = ("AGE", "TYPE", "POD", "SIGNAL", "OBSERVED", "THRESHOLD", "KILL", "FRE
 _WIDE = ("POLICY", "GRACE", "CANDIDATES", "AT", "ID")
 
 
+@click.command(short_help="List evictions, also those that were only observed.")
+@click.argument("ids", nargs=-1, metavar="[ID...]")
+@output_option("text", "wide", "json", "yaml", "name")
+@for_option()
+@since_option()
+@config_file_option
+def evictions(ids: tuple[str, ...], output: str, pod: str | None, since: float | None, **options: Any) -> None:
+    """List the decisions that are evictions, for a signal of the node or a limit of the pod, oldest first."""
+    found = _find(ids, pod, since, options)
+    _show([item for item in found if item["action"] is not None], output, alone=len(ids) == 1)
+
+
 @click.command(short_help="List decisions: evictions, OOM kills, limits hit, pods refused.")
 @click.argument("ids", nargs=-1, metavar="[ID...]")
 @output_option("text", "wide", "json", "yaml", "name")
@@ -37,16 +49,25 @@ def decisions(
     KILL is the time from crossing the threshold until SIGKILL was pending, FREED what came back. nodeguard explain kill
     pod/NAME tells one of them in words.
     """
+    found = _find(ids, pod, since, options)
+    _show([item for item in found if not types or item["type"] in types], output, alone=len(ids) == 1)
+
+
+def _find(ids: tuple[str, ...], pod: str | None, since: float | None, options: dict[str, Any]) -> list[dict[str, Any]]:
     found = read_decisions(history_file(options), pod=pod, since=starting_at(since), ids=ids)
-    found = [item for item in found if not types or item["type"] in types]
     if missing := [id_ for id_ in ids if id_ not in {item["id"] for item in found}]:
         raise NotFound(f"no decision {', '.join(missing)} in the history")
+    return found
+
+
+def _show(found: list[dict[str, Any]], output: str, *, alone: bool) -> None:
+    """A list, or in JSON and YAML the object itself where it was asked for alone."""
     if output == "name":
         for item in found:
             click.echo(f"decision/{item['id']}")
     elif output in ("json", "yaml"):
-        alone = len(ids) == 1
-        print_object(found[0] if alone else {"apiVersion": API_VERSION, "kind": "DecisionList", "items": found}, output)
+        many = {"apiVersion": API_VERSION, "kind": "DecisionList", "items": found}
+        print_object(found[0] if alone and found else many, output)
     elif not found:
         click.echo("No decisions found.", err=True)
     else:

@@ -11,11 +11,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from loopdisk import tmpfs
 
 from nodeguard.agent import history
 from nodeguard.agent.history import History, count_evictions, read_decisions, read_events
@@ -325,6 +327,32 @@ def test_a_full_disk(path: Path) -> None:
 test_history.limited(pathlib.Path({str(path)!r}), 100_000)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
     assert [item["id"] for item in read_decisions(path)] == [str(number) for number in range(40)]
+
+
+@pytest.mark.root
+@pytest.mark.anywhere
+def test_a_file_system_without_space(
+    path: Path, opened: Callable[..., History], reports: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "RETRY_SECONDS", (0.05,))
+    path.parent.mkdir()
+    with tmpfs(path.parent, "size=512k") as directory:
+        one = opened()
+        one.append(lambda: record("0"))
+        until(lambda: path.exists() and read_decisions(path))
+        filler = directory / "filler"
+        with suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        for number in range(1, 20):
+            one.append(lambda number=number: record(str(number), message="x" * 5000))  # type: ignore[misc]
+        until(lambda: reports)
+        assert "wait in memory" in reports[0]
+        filler.unlink()
+        until(lambda: reports[-1].endswith("written again"))
+        assert one.close(20)
+        assert [item["id"] for item in read_decisions(path)] == [str(number) for number in range(20)]
+        one._store._connection = None
 
 
 # Retention

@@ -289,6 +289,15 @@ def test_decisions_as_data(call: Call, tmp_path: Path) -> None:
     assert call("get", "decisions", "-o", "name", "--type", "Eviction", "--type", "OOMKill")[1].count("\n") == 2
     assert valid(call("get", "decisions/2", "-o", "json")[1], "decision.json")["id"] == "2"
     assert yaml.safe_load(call("get", "decisions", "-o", "yaml")[1]) == listed
+    evictions = valid(call("get", "evictions", "-o", "json")[1], "decision-list.json")
+    assert [item["id"] for item in evictions["items"]] == ["1", "2", "3"]
+
+
+def test_evictions_are_decisions_that_made_a_pod_go(call: Call, tmp_path: Path) -> None:
+    oom = oom_record(facts_of(WEB), id_="o", level=Level.HOST, cgroup="/", limit_bytes=None, **AGENT)
+    stored(tmp_path, hog_evicted("1"), oom, record_of(id_="2", action=Action.WOULD_EVICT, at=AT + 1))
+    assert call("get", "evictions", "-o", "name")[1] == "decision/1\ndecision/2\n"
+    assert call("get", "evictions", "-o", "name", "--for", "pod/web") == (0, "", "")
 
 
 def test_without_any_decision(call: Call) -> None:
