@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from evictionbuilder import S, candidates, config, memory, named, seen
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from podbuilder import amounts
 
 from nodeguard.agent.node_file import NodeFile, read_node_files
@@ -71,8 +73,8 @@ class FakeLoop:
 
 
 class Story:
-    def __init__(self, run_dir: Path, settings: Any = None, **more: Any) -> None:
-        self.settings = settings or config("memory.available<1Gi nodefs.available<10%", transition_ns=300 * S)
+    def __init__(self, run_dir: Path, configured: Any = None, **more: Any) -> None:
+        self.settings = configured or config("memory.available<1Gi nodefs.available<10%", transition_ns=300 * S)
         self.loop, self.run_dir = FakeLoop(), run_dir
         self.events: list[NodeEvent] = []
         self.pods: list[Pod] = []
@@ -356,3 +358,42 @@ def test_observations_are_told_for_every_threshold(story: Story) -> None:
     )
     story.loop.run_for(10)
     assert {state.available for state in story.file().signals} == {-5, None}
+
+
+LOOKS = st.lists(st.tuples(st.integers(0, 400), st.sampled_from(["low", "equal", "high", "unreadable"])), max_size=12)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(LOOKS)
+def test_true_while_it_was_seen_within_the_period_else_what_can_be_read(
+    tmp_path: Path, looks: list[tuple[int, str]]
+) -> None:
+    """True at once and for the period; Unknown only where nothing was seen lately and nothing can be read."""
+    available = {"low": "512Mi", "equal": "1Gi", "high": "2Gi"}
+    story = Story(tmp_path)
+    story.open()
+    seen_at: float | None = None
+    for seconds, what in looks:
+        story.loop.clock.at += seconds
+        now = story.loop.clock.at
+        before = story.condition("MemoryPressure")
+        story.take_events()
+        if what == "unreadable":
+            story.look("", unknown={Pressure.MEMORY})
+        else:
+            story.look(f"memory.available={available[what]}/8Gi")
+        if what == "low":
+            seen_at = now
+        expected = "Unknown" if what == "unreadable" else "False"
+        if seen_at is not None and now - seen_at < 300:
+            expected = "True"
+        after = story.condition("MemoryPressure")
+        assert after.status == expected
+        changed = after.status != before.status
+        assert after.last_transition_at == (now if changed else before.last_transition_at)
+        assert (after.message == before.message) or changed
+        events = [reason for reason in story.take_events() if "Memory" in reason]
+        assert len(events) == (1 if changed and expected != "Unknown" else 0)
+        taints = [taint["key"] for taint in story.status.node()["spec"].get("taints", [])]
+        assert taints == (["node.kubernetes.io/memory-pressure"] if expected == "True" else [])
+    story.status.close()
