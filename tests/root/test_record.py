@@ -30,6 +30,8 @@ from root.lab import (
 from root.test_pressure import ARENA, CRITICAL, grower, holder, stop
 from sandbox import Sandbox
 
+from nodeguard.agent.history import FILE_NAME, read_decisions
+
 pytestmark = pytest.mark.root
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "schemas" / "decision.json").read_text())
@@ -40,6 +42,11 @@ def asked(sandbox: Sandbox, *arguments: str) -> str:
     done = sandbox.nodeguard(*arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def written(sandbox: Sandbox) -> list[Json]:
+    """The records so far, without a command that others would have to wait for."""
+    return read_decisions(sandbox.state_dir / FILE_NAME)
 
 
 def kill_of(sandbox: Sandbox, name: str) -> Json:
@@ -95,6 +102,7 @@ def test_need_4_a_kill_says_why_in_numbers(sandbox: Sandbox) -> None:
     assert "this one" in text
 
 
+@pytest.mark.anywhere
 def test_need_18_history_outlives_pods_and_processes(sandbox: Sandbox) -> None:
     run_pods(sandbox, grower("hog", 600), options=ARENA)
     run_pods(sandbox, pod("other", container("main", "true")))
@@ -105,12 +113,13 @@ def test_need_18_history_outlives_pods_and_processes(sandbox: Sandbox) -> None:
     assert [item["pod"]["name"] for item in decisions(sandbox)] == ["hog"]
 
 
+@pytest.mark.anywhere
 def test_need_13_what_is_only_observed_lives_and_is_recorded_once(sandbox: Sandbox) -> None:
     options = ("--capacity", "memory=512Mi", "--eviction-hard", "memory.available<300Mi", "--eviction-mode", "observe")
     with start_pods(sandbox, holder("held", 250), options=options) as running:
         wait_for_up(running)
         pids = processes_of(cgroup_of(sandbox, "held", "main"))
-        (record,) = wait_for(lambda: decisions(sandbox), "the record")
+        (record,) = wait_for(lambda: written(sandbox), "the record")
         assert all(map(is_alive, pids))
         stop(running)
     assert (record["action"], record["outcome"], record["pod"]["name"]) == ("wouldEvict", None, "held")
@@ -119,6 +128,7 @@ def test_need_13_what_is_only_observed_lives_and_is_recorded_once(sandbox: Sandb
     assert "would have been evicted, but was left alone" in asked(sandbox, "explain", "kill", "pod/held")
 
 
+@pytest.mark.anywhere
 def test_a_soft_eviction_has_its_whole_time_line(sandbox: Sandbox) -> None:
     options = (
         *("--capacity", "memory=512Mi", "--eviction-hard", "memory.available<50Mi"),
@@ -134,6 +144,7 @@ def test_a_soft_eviction_has_its_whole_time_line(sandbox: Sandbox) -> None:
     assert "had been below it for 1s or longer" in asked(sandbox, "explain", "kill", "pod/soft")
 
 
+@pytest.mark.anywhere
 def test_a_disk_that_runs_full_is_recorded_with_what_the_node_gave_up_first(sandbox: Sandbox) -> None:
     volume = {"volumes": [{"name": "data", "emptyDir": {}}]}
     mounted = [{"name": "data", "mountPath": "/data"}]
@@ -145,7 +156,7 @@ def test_a_disk_that_runs_full_is_recorded_with_what_the_node_gave_up_first(sand
         options = ("--nodefs", str(nodefs), "--eviction-hard", "nodefs.available<50%")
         with start_pods(sandbox, small, writer, options=options) as running:
             running.read_until('"reason": "Evicted"')
-            wait_for(lambda: kill_of(sandbox, "writer")["outcome"] == "gone", "the disk is cleared")
+            wait_for(lambda: "gone" in [one["outcome"] for one in written(sandbox)], "the disk is cleared")
             stop(running)
     record = kill_of(sandbox, "writer")
     assert (record["signal"], record["threshold"]) == ("nodefs.available", "nodefs.available<50%/hard")
@@ -163,7 +174,7 @@ def test_process_ids_that_run_short_are_recorded(sandbox: Sandbox) -> None:
     options = ("--capacity", "pids=160", "--eviction-hard", "pid.available<60")
     with start_pods(sandbox, holder("few", 1), spawner, options=options) as running:
         running.read_until('"reason": "Evicted"')
-        wait_for(lambda: kill_of(sandbox, "spawner")["outcome"] == "gone", "the spawner has gone")
+        wait_for(lambda: "gone" in [one["outcome"] for one in written(sandbox)], "the spawner has gone")
         stop(running)
     record = kill_of(sandbox, "spawner")
     assert (record["signal"], record["threshold"]) == ("pid.available", "pid.available<60/hard")
@@ -201,6 +212,7 @@ def events_of(sandbox: Sandbox) -> list[Json]:
     return items
 
 
+@pytest.mark.anywhere
 def test_a_limit_of_local_storage_is_recorded(sandbox: Sandbox) -> None:
     script = "head -c 30M /dev/zero > /cache/big; echo up; sleep 1000"
     cache = {"name": "cache", "emptyDir": {"sizeLimit": "10Mi"}}
@@ -213,6 +225,7 @@ def test_a_limit_of_local_storage_is_recorded(sandbox: Sandbox) -> None:
     assert_replays(sandbox, record)
 
 
+@pytest.mark.anywhere
 def test_a_refusal_is_recorded_by_whoever_refused(sandbox: Sandbox) -> None:
     critical = holder("critical", 250, priorityClassName=CRITICAL)
     critical["metadata"]["namespace"] = "kube-system"
@@ -227,6 +240,7 @@ def test_a_refusal_is_recorded_by_whoever_refused(sandbox: Sandbox) -> None:
     assert "was not let in" in asked(sandbox, "explain", "kill", "pod/late")
 
 
+@pytest.mark.anywhere
 def test_the_node_as_it_is_can_be_played(sandbox: Sandbox) -> None:
     with start_pods(sandbox, holder("big", 100), holder("kept", 20, "memory=64Mi"), options=ARENA) as running:
         wait_for_up(running, 2)
@@ -247,10 +261,11 @@ def test_the_node_as_it_is_can_be_played(sandbox: Sandbox) -> None:
     assert sandbox.nodeguard("simulate", "--from-live").returncode == 4
 
 
+@pytest.mark.anywhere
 def test_what_was_decided_before_nodeguard_was_killed_is_kept(sandbox: Sandbox) -> None:
     with start_pods(sandbox, grower("hog", 600), holder("good", 20, "memory=64Mi"), options=ARENA) as running:
         running.read_until('"reason": "Evicted"')
-        wait_for(lambda: decisions(sandbox), "the record")
+        wait_for(lambda: written(sandbox), "the record")
         os.kill(running.pid, signal.SIGKILL)
         finish(running)
     sandbox.nodeguard("cleanup")
