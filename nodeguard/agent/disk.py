@@ -18,6 +18,7 @@ from pathlib import Path
 from nodeguard.agent.host import Paths
 from nodeguard.agent.loop import Loop, Timer
 from nodeguard.agent.pod_disk import DiskUsage, PodDisk, PodPlaces, places_of
+from nodeguard.agent.scan import MOST_DIRECTORIES
 from nodeguard.errors import NodeguardError
 from nodeguard.kernel.cgroup.driver import Driver
 from nodeguard.kernel.filesystem import OpenFileSystem
@@ -40,6 +41,10 @@ UNEXPLAINED_BYTES = 1 << 20
 
 QUIET_COUNTS = 2
 """Counts after the last sign of life: conmon writes a pod's last words after the pod has written them."""
+
+LEAST_REMEMBERED = 100
+TREES_OF_A_POD = 4
+"""Directories that are remembered are shared out among the trees there may be."""
 
 PROMPT_TYPES = frozenset({"ext2", "ext3", "ext4", "xfs", "tmpfs"})
 """File systems that count a write at once, not when it reaches the disk; others are taken as always changing."""
@@ -235,9 +240,10 @@ class DiskMeter:
         """
         began = time.thread_time()
         pod.generation = self._generation
-        pod.usage = pod.disk.measure(now, thorough=is_thorough)
+        remember = max(LEAST_REMEMBERED, MOST_DIRECTORIES // (TREES_OF_A_POD * max(1, len(self._pods))))
+        pod.usage = pod.disk.measure(now, thorough=is_thorough, remember=remember)
         if pod.is_limited and self._exceeds(pod):
-            pod.usage = pod.disk.measure(now, thorough=True)
+            pod.usage = pod.disk.measure(now, thorough=True, remember=remember)
         return time.thread_time() - began
 
     def _exceeds(self, pod: _Pod) -> bool:

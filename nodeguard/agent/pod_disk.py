@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from nodeguard.agent.host import Paths
-from nodeguard.agent.scan import BLOCK_BYTES, Tree, TreeSize
+from nodeguard.agent.scan import BLOCK_BYTES, MOST_DIRECTORIES, Tree, TreeSize
 from nodeguard.kernel import quota
 from nodeguard.model.pod import DownwardAPI, EmptyDir, Pod
 from nodeguard.model.stats import FsUsage, VolumeUsage
@@ -100,12 +100,15 @@ class PodDisk:
         self.looked_at = 0
         """How many files and directories the last count has looked at."""
 
-    def measure(self, now: float, *, thorough: bool = False) -> DiskUsage:
-        """Count everything. What is not there takes nothing; what cannot be read is unknown, and so is its sum."""
+    def measure(self, now: float, *, thorough: bool = False, remember: int = MOST_DIRECTORIES) -> DiskUsage:
+        """Count everything, remembering so many directories of each tree at most.
+
+        What is not there takes nothing; what cannot be read is unknown, and so is its sum.
+        """
         faults: list[str] = []
         self.looked_at = 0
 
-        def known(read: Callable[[], TreeSize]) -> TreeSize | None:
+        def known(read: Callable[[], TreeSize | None]) -> TreeSize | None:
             try:
                 return read()
             except OSError as e:
@@ -113,7 +116,7 @@ class PodDisk:
                 return None
 
         def tree(path: Path) -> TreeSize | None:
-            return known(lambda: self._tree(path, thorough))
+            return known(lambda: self._tree(path, thorough, remember))
 
         containers: dict[str, tuple[FsUsage, FsUsage]] = {}
         parts: list[TreeSize | None] = []
@@ -137,14 +140,14 @@ class PodDisk:
             containers=containers, volumes=tuple(volumes), ephemeral_storage=_usage(_sum(parts)), measured_at=now
         )
 
-    def _tree(self, path: Path, thorough: bool) -> TreeSize:
+    def _tree(self, path: Path, thorough: bool, remember: int) -> TreeSize:
         """By what the file system counts itself, where it does; a thorough count checks that."""
         tree = self._trees.setdefault(path, Tree(path))
         try:
             counted = None if path in self._walked else self._read_quota(path)
             if counted is not None and not thorough:
                 return counted
-            size = tree.measure(thorough=thorough)
+            size = tree.measure(thorough=thorough, remember=remember)
         except FileNotFoundError:
             del self._trees[path]
             return TreeSize()
@@ -200,11 +203,11 @@ def _usage(size: TreeSize | None) -> FsUsage:
     return FsUsage() if size is None else FsUsage(used_bytes=size.used_bytes, inodes_used=size.inodes)
 
 
-def _memory_volume(path: Path) -> TreeSize:
+def _memory_volume(path: Path) -> TreeSize | None:
     """A file system of its own knows how full it is.
 
     Raises:
-        OSError: it does not tell, or is not mounted there.
+        OSError: it does not answer, or is not mounted there.
     """
     try:
         if path.stat().st_dev == path.parent.stat().st_dev:
@@ -213,7 +216,7 @@ def _memory_volume(path: Path) -> TreeSize:
     except FileNotFoundError:
         return TreeSize()
     if not seen.f_blocks:
-        raise OSError(errno.ENODATA, "the file system has no size", str(path))
+        return None  # huge pages without a size
     return TreeSize(seen.f_frsize * (seen.f_blocks - seen.f_bfree), seen.f_files - seen.f_ffree)
 
 

@@ -136,9 +136,9 @@ class Lab:
         )
         real = disk_module.PodDisk.measure
 
-        def measure(pod: Any, now: float, *, thorough: bool = False) -> DiskUsage:
+        def measure(pod: Any, now: float, *, thorough: bool = False, remember: int) -> DiskUsage:
             self.measured.append((pod.places.logs.name.split("_")[1], thorough))
-            return real(pod, now, thorough=thorough)
+            return real(pod, now, thorough=thorough, remember=remember)
 
         monkeypatch.setattr(disk_module.PodDisk, "measure", measure)
         self.meter = DiskMeter(
@@ -310,10 +310,10 @@ def test_what_cannot_be_read_is_unknown_and_so_is_the_sum(
 ) -> None:
     make(paths)
 
-    def fail(self: Any, *, thorough: bool = False) -> None:
+    def fail(self: Any, **options: Any) -> Any:
         if "volumes" in str(self.root):
             raise OSError(5, "Input/output error", str(self.root))
-        return real(self, thorough=thorough)
+        return real(self, **options)
 
     from nodeguard.agent import scan
 

@@ -179,8 +179,12 @@ def _exchange_for_a_file(root: Path) -> None:
         *(_second_name_for_an_old_file, _rename_directory, _exchange_for_a_symlink, _exchange_for_a_file),
     ],
 )
-def test_a_change_is_seen_at_once(root: Path, change: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("many", [0, 10**6], ids=["one of many", "one of few"])
+def test_a_change_is_seen_at_once(
+    root: Path, change: Callable[[Path], None], many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(scan, "RECENT_NS", 40 * 10**6)
+    monkeypatch.setattr(scan, "MANY_DIRECTORIES", many)
     fill(root / "large", 3 * scan.SMALL_FILES)
     age(root)
     (root / "large" / "recent").write_bytes(b"x")
@@ -203,6 +207,22 @@ def test_a_quiet_large_directory_costs_one_look(root: Path, monkeypatch: pytest.
     assert tree.looked_at > 10 * scan.SMALL_FILES
     tree.measure()
     assert tree.looked_at == 2
+
+
+def test_a_tree_of_many_small_directories_costs_a_look_at_each(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan, "RECENT_NS", 0)
+    monkeypatch.setattr(scan, "MANY_DIRECTORIES", 20)
+    for number in range(40):
+        fill(root / f"d{number % 8}" / f"d{number}", 10)
+    age(root)
+    tree = Tree(root)
+    tree.measure()
+    tree.measure()
+    assert (tree.looked_at, tree.measure()) == (49, du(root))
+    (root / "d3" / "d11" / "new").write_bytes(b"x" * 20 * KIB)
+    (root / "d4" / "d12" / "f3").unlink()
+    (root / "d5" / "link").hardlink_to(root / "d6" / "d14" / "f1")
+    assert tree.measure() == du(root)
 
 
 def test_an_old_file_that_grows_is_seen_by_a_thorough_count(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,16 +248,18 @@ def test_many_files_written_to_at_once_are_all_looked_at(root: Path) -> None:
     assert tree.measure() == du(root)
 
 
-def test_more_directories_than_are_remembered(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scan, "MOST_DIRECTORIES", 5)
+def test_more_directories_than_are_remembered(root: Path) -> None:
     for number in range(12):
         fill(root / f"d{number}" / "below", scan.SMALL_FILES + 2)
     tree = Tree(root)
-    assert tree.measure() == du(root)
+    assert tree.measure(remember=5) == du(root)
     age(root)
     fill(root / "d3" / "below", scan.SMALL_FILES + 9)
     (root / "d11" / "below" / "f1").unlink()
-    assert tree.measure() == du(root)
+    assert tree.measure(remember=5) == du(root)
+    age(root)
+    assert tree.measure(remember=5) == du(root)
+    assert tree.measure(remember=1000) == du(root)
 
 
 def test_a_root_that_is_missing_a_symlink_or_a_file(root: Path) -> None:
