@@ -23,7 +23,7 @@ def test_that_runs():
 
 
 def run_suite(directory: Path, body: str, *, strict: bool) -> subprocess.CompletedProcess[str]:
-    for name in ("conftest.py", "sandbox.py"):
+    for name in ("conftest.py", "forkedcommand.py", "sandbox.py"):
         shutil.copy(HERE / name, directory / name)
     (directory / "pytest.ini").write_text(
         "[pytest]\npythonpath = .\naddopts = --import-mode=importlib\nmarkers = root\n"
