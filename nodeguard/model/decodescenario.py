@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from nodeguard.model.build import build_meta
 from nodeguard.model.buildplace import build_selector
+from nodeguard.model.check.place import check_selector
 from nodeguard.model.check.report import Report, guess, shown
 from nodeguard.model.check.shape import check_shape
 from nodeguard.model.decode import decode_items
@@ -87,7 +88,7 @@ class _Decoder:
             ),
             node=_node(spec.get("node", {})),
             priority_classes=classes.priority_classes,
-            budgets=tuple(map(_budget, spec.get("podDisruptionBudgets", ()))),
+            budgets=self._budgets(spec.get("podDisruptionBudgets", ()), (*path, "podDisruptionBudgets")),
             pods=pods,
             memory=self._memory(spec["memory"], (*path, "memory")) if "memory" in spec else None,
             stopping=self._stopping(spec.get("stopping", ()), (*path, "stopping")),
@@ -101,6 +102,11 @@ class _Decoder:
         found = decode_items(self._document, (*path, key), items, "Pod")
         self.findings += found.findings
         return found.pods
+
+    def _budgets(self, items: Iterable[dict[str, Any]], path: Path) -> tuple[Budget, ...]:
+        for position, item in enumerate(items):
+            check_selector(self.report, item.get("selector", {}), (*path, position, "selector"))
+        return () if self.report.has_errors else tuple(map(_budget, items))
 
     def _config(self, value: Mapping[str, Any], path: Path) -> ScenarioConfig:
         grace_ns = self._by_signal(value, path, "evictionSoftGracePeriod", _not_negative_duration)

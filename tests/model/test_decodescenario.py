@@ -51,6 +51,14 @@ def faults(value: dict[str, Any]) -> list[str]:
             "spec.config.evictionPressureTransitionPeriod: 300 is not a duration; allowed are numbers with the units "
             "h m s ms us ns, such as 1m30s",
         ),
+        (
+            {"podDisruptionBudgets": [{"selector": {"matchExpressions": [{"operator": "Exists"}]}}]},
+            "spec.podDisruptionBudgets[0].selector.matchExpressions[0].key: required, but missing",
+        ),
+        (
+            {"podDisruptionBudgets": [{"selector": {"matchExpressions": [{"key": "app", "operator": "In"}]}}]},
+            "spec.podDisruptionBudgets[0].selector.matchExpressions[0].values: required with operator In",
+        ),
         ({"config": {"evictionPolicy": "age"}}, "spec.config.evictionPolicy: found 'age'; allowed are kubelet, qos"),
         (
             {"config": {"hardEvictionGracePeriodSeconds": -1}},

@@ -54,7 +54,8 @@ def _check_requirement(report: Report, rule: dict[str, Any], path: Path) -> None
         report.error((*path, "values"), f"must be one whole number, in quotes, with operator {operator}")
 
 
-def _check_selector(report: Report, selector: dict[str, Any], path: Path) -> None:
+def check_selector(report: Report, selector: dict[str, Any], path: Path) -> None:
+    """A ``LabelSelector``."""
     check_label_map(report, selector.get("matchLabels", {}), (*path, "matchLabels"))
     for position, rule in enumerate(selector.get("matchExpressions", ())):
         _check_requirement(report, rule, (*path, "matchExpressions", position))
@@ -84,7 +85,7 @@ def _check_pod_affinity(report: Report, affinity: dict[str, Any], path: Path) ->
     ]
     for place, term in places:
         for key in ("labelSelector", "namespaceSelector"):
-            _check_selector(report, term.get(key, {}), (*place, key))
+            check_selector(report, term.get(key, {}), (*place, key))
 
 
 def _check_spread(report: Report, constraints: list[dict[str, Any]], path: Path) -> None:
@@ -97,4 +98,4 @@ def _check_spread(report: Report, constraints: list[dict[str, Any]], path: Path)
         seen.add(key)
         if "minDomains" in constraint and constraint.get("whenUnsatisfiable") != "DoNotSchedule":
             report.error((*place, "minDomains"), "allowed only with whenUnsatisfiable: DoNotSchedule")
-        _check_selector(report, constraint.get("labelSelector", {}), (*place, "labelSelector"))
+        check_selector(report, constraint.get("labelSelector", {}), (*place, "labelSelector"))
