@@ -5,6 +5,7 @@ With an arena (``--capacity``) memory and process ids are those of the tree's ro
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -49,8 +50,8 @@ def look_at_host(config: Config, capacity: NodeCapacity) -> HostLook:
     settings = config.eviction()
     in_force = in_mode(settings.thresholds, config.eviction_mode, EvictionMode.ENFORCE, EvictionMode.OBSERVE)
     on_trial = in_mode(in_force, config.eviction_mode, EvictionMode.OBSERVE)
-    thresholds = with_containerfs(in_force, layout)
     found = {**_memory_and_pids(config, capacity), **_disk_signals(disks)}
+    thresholds = [one for one in with_containerfs(in_force, layout) if _is_there(one.signal, found)]
     now_ns = time.monotonic_ns()
     snapshot = Snapshot(observations=found, layout=layout)
     memory = evaluate(replace(settings, thresholds=in_force), EvictionMemory(), snapshot, now_ns).memory
@@ -71,16 +72,21 @@ def look_at_host(config: Config, capacity: NodeCapacity) -> HostLook:
     )
 
 
+def _is_there(signal: Signal, found: Mapping[Signal, Observation]) -> bool:
+    """Whether there is such a signal: that of the pods' cgroup comes and goes with it."""
+    return signal is not Signal.ALLOCATABLE_MEMORY_AVAILABLE or signal in found
+
+
 def _is_missing(signal: Signal, found: Mapping[Signal, Observation], disks: Mapping[str, FileSystem]) -> bool:
-    """Whether a signal should be there; that of the pods' cgroup need not, nor inodes where there is no table."""
-    if signal in found or signal is Signal.ALLOCATABLE_MEMORY_AVAILABLE:
+    """Whether a signal should have been read; not that of inodes where there is no table of them."""
+    if signal in found:
         return False
     disk = disks.get(signal.file_system)
     return disk is None or not signal.endswith(".inodesFree")
 
 
 def _read_file_systems(paths: Paths) -> dict[str, FileSystem]:
-    """By name; a directory that is not there yet will be on the file system of the one above it."""
+    """By name; a directory that is not there yet, or hidden from us, counts as on the file system of the one above."""
     disks = {}
     layers = paths.imagefs or paths.nodefs_dir
     for name, path in (("nodefs", paths.nodefs_dir), ("imagefs", paths.image_dir), ("containerfs", layers)):
@@ -92,7 +98,7 @@ def _read_file_systems(paths: Paths) -> dict[str, FileSystem]:
 
 
 def _existing(path: Path) -> Path:
-    return next(place for place in (path, *path.parents) if place.is_dir())
+    return next(place for place in (path, *path.parents) if os.access(place, os.F_OK) and place.is_dir())
 
 
 def _disk_signals(disks: Mapping[str, FileSystem]) -> dict[Signal, Observation]:

@@ -286,6 +286,7 @@ def test_an_arena_without_a_tree_is_all_available(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("NODEGUARD_CGROUP_ROOT", "/ng-nowhere")
     view = look(load({"capacity": "memory=64Mi,pids=100"}))
     by_signal = {state.signal: state for state in view.signals}
+    assert Signal.ALLOCATABLE_MEMORY_AVAILABLE not in by_signal
     memory, pids = by_signal[Signal.MEMORY_AVAILABLE], by_signal[Signal.PID_AVAILABLE]
     assert (memory.available, memory.capacity) == (64 << 20, 64 << 20)
     assert (pids.available, pids.capacity) == (100, 100)
