@@ -112,6 +112,8 @@ class History:
         self._queue.put(_Job(None, is_urgent=True))
         _LEFT_OPEN.append(self._store)
         self._thread.join(timeout_seconds)
+        if self._thread.is_alive():
+            self._store.report(f"not all was written within {timeout_seconds:g} s")
         return not self._thread.is_alive() and not self._store.waiting
 
     def _work(self) -> None:
@@ -163,7 +165,7 @@ class _Store:
     """The file and the writes that wait for it; belongs to one thread."""
 
     def __init__(self, path: Path, report: Callable[[str], None], max_bytes: int, max_age_seconds: float) -> None:
-        self._path, self._report = path, report
+        self._path, self._tell = path, report
         self._max_bytes, self._max_age_seconds = max_bytes, max_age_seconds
         self._connection: Connection | None = None
         self._inode = 0
@@ -171,6 +173,10 @@ class _Store:
         self._failures = 0
         self._trouble = ""
         self.waiting: deque[Write] = deque()
+
+    def report(self, text: str) -> None:
+        """Tell a person."""
+        self._tell(f"history {self._path}: {text}")
 
     def retry_in(self) -> float | None:
         """Seconds until another attempt is due, None when nothing waits."""
@@ -197,13 +203,13 @@ class _Store:
             self._fail(e)
         else:
             if self._trouble:
-                self._report(f"history {self._path}: written again")
+                self.report("written again")
             self._failures, self._trouble = 0, ""
 
     def give_up(self) -> None:
         """The process ends: what waits still is lost."""
         if self.waiting:
-            self._report(f"history {self._path}: {len(self.waiting)} records are lost ({self._trouble})")
+            self.report(f"{len(self.waiting)} records are lost ({self._trouble})")
 
     def _write_all(self) -> None:
         connection = self._open()
@@ -244,7 +250,7 @@ class _Store:
                     self._path.with_name(name + suffix).rename(self._path.with_name(f"{name}.damaged{suffix}"))
         finally:
             os.close(lock)
-        self._report(f"history {self._path} is damaged ({fault}): kept as {name}.damaged, a new one is begun")
+        self.report(f"is damaged ({fault}): kept as {name}.damaged, a new one is begun")
 
     def _fail(self, error: Exception) -> None:
         self._failures += 1
@@ -254,10 +260,10 @@ class _Store:
         for _ in range(lost):
             self.waiting.popleft()
         if lost:
-            self._report(f"history {self._path}: {lost} records are lost, nothing can be written ({error})")
+            self.report(f"{lost} records are lost, nothing can be written ({error})")
         elif str(error) != self._trouble:
             waiting = f"{len(self.waiting)} records wait in memory"
-            self._report(f"history {self._path} cannot be written ({error}); {waiting}")
+            self.report(f"cannot be written ({error}); {waiting}")
         self._trouble = str(error)
 
     def _prune(self, connection: Connection) -> None:

@@ -157,6 +157,22 @@ def test_the_caller_waits_for_nothing(opened: Callable[..., History], path: Path
     assert len(read_decisions(path)) == 2
 
 
+def test_the_end_does_not_wait_for_long_and_says_so(
+    opened: Callable[..., History], path: Path, reports: list[str]
+) -> None:
+    one = opened()
+    one.append(lambda: record("0"))
+    until(lambda: path.exists() and read_decisions(path))
+    locked = sqlite3.connect(path, isolation_level=None)
+    locked.execute("BEGIN EXCLUSIVE")
+    one.append(lambda: record("1"))
+    assert not one.close(0.05)
+    locked.execute("ROLLBACK")
+    locked.close()
+    assert reports == [f"history {path}: not all was written within 0.05 s"]
+    until(lambda: len(read_decisions(path)) == 2)
+
+
 def test_a_record_that_cannot_be_made_does_not_keep_others_from_it(opened: Callable[..., History], path: Path) -> None:
     one = opened()
     one.append(lambda: record("1", message="\udc80 \u2026 \x00"))
