@@ -18,7 +18,7 @@ from nodeguard.agent.record import pod_dirs, read_record
 from nodeguard.agent.text import format_bytes
 from nodeguard.cli.program import program_version
 from nodeguard.errors import CgroupGone, HostLacks, NodeguardError
-from nodeguard.kernel import proc
+from nodeguard.kernel import proc, quota
 from nodeguard.kernel.cgroup.driver import UNIFIED, Driver
 from nodeguard.runtime import probe, seccomp
 
@@ -470,12 +470,21 @@ _NO_SPACE = 16 << 20
 
 
 def _check_disk_space(host: Host) -> Iterator[Check]:
-    for name, directory in (("runDir", host.config.run_dir), ("stateDir", host.config.state_dir)):
+    config = host.config
+    directories = {
+        "runDir": config.run_dir,
+        "stateDir": config.state_dir,
+        "nodefs": config.nodefs,
+        "imagefs": config.imagefs,
+    }
+    for name, directory in directories.items():
+        if directory is None:
+            continue
         place = _existing(directory)
         status = os.statvfs(place)
         free = status.f_frsize * status.f_bavail
         is_full = free < _NO_SPACE or (status.f_files > 0 and status.f_favail == 0)
-        is_low = name == "stateDir" and free < _LITTLE_SPACE
+        is_low = name in ("stateDir", "imagefs") and free < _LITTLE_SPACE
         yield Check(
             name=f"space of {name}",
             status=Status.MISSING if is_full else Status.DEGRADED if is_low else Status.OK,
@@ -484,6 +493,16 @@ def _check_disk_space(host: Host) -> Iterator[Check]:
             remedy=f"free space, or set nodeguard.{name}" if is_full or is_low else "",
             needed=True,
         )
+
+
+def _check_project_quota(host: Host) -> Iterator[Check]:
+    if not host.is_root:
+        yield Check(name="project quotas", status=Status.UNKNOWN, detail="only root can ask")
+        return
+    place = _existing(host.config.nodefs or host.config.state_dir)
+    counts = quota.is_on(place)
+    detail = f"{place} counts what pods take" if counts else f"none at {place}: the files of pods are looked at instead"
+    yield Check(name="project quotas", status=Status.OK, detail=detail)
 
 
 def _check_leftovers(host: Host) -> Iterator[Check]:
@@ -531,5 +550,6 @@ _CHECKS: tuple[Callable[[Host], Iterator[Check]], ...] = (
     _check_systemd,
     _check_other_oom_killers,
     _check_disk_space,
+    _check_project_quota,
     _check_leftovers,
 )

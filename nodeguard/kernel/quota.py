@@ -37,6 +37,19 @@ _UNSUPPORTED = frozenset(
 )
 
 
+def is_on(directory: StrPath) -> bool:
+    """Whether the file system counts for projects.
+
+    Raises:
+        OSError: there is no such directory.
+    """
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return _counts_projects(fd)
+    finally:
+        os.close(fd)
+
+
 def claim(directory: StrPath, number: int | None = None) -> int | None:
     """Have the file system count what will lie in an empty directory; returns the project's number.
 

@@ -45,6 +45,7 @@ def test_a_claimed_directory_is_counted_by_the_file_system(disk: Path) -> None:
     number = quota.claim(claimed)
     assert number is not None
     assert quota.claim(claimed) == number
+    assert quota.is_on(disk)
     assert quota.read(other) is None
     (claimed / "a" / "b").mkdir(parents=True)
     for count in range(20):
@@ -64,6 +65,7 @@ def test_a_claimed_directory_is_counted_by_the_file_system(disk: Path) -> None:
 
 def test_a_disk_that_counts_nothing_is_walked(tmp_path: Path) -> None:
     assert quota.claim(tmp_path) is None
+    assert not quota.is_on(tmp_path)
     assert quota.read(tmp_path) is None
 
 
