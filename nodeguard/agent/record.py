@@ -96,6 +96,8 @@ class Share:
 
 def shares(run_dir: Path, boot_id: str) -> list[Share]:
     """Shares of all living owners; those of dead ones are removed. The tree's lock must be held."""
+    for path in (run_dir / "owners").glob(".*"):  # half of one: its writer, who had the lock, died of it
+        path.unlink(missing_ok=True)
     found = []
     for path in _share_files(run_dir):
         share = _read_share(path)

@@ -57,6 +57,7 @@ def test_shares_of_the_dead_are_dropped(tmp_path: Path) -> None:
     dead = replace(mine, owner=replace(me, pid=os.getppid(), start_time_ticks=1))
     dead.write(tmp_path)
     (tmp_path / "owners" / "7.json").write_text("not json")
+    (tmp_path / "owners" / ".7.json.7").write_text('{"owner": {"pid"')
     assert shares(tmp_path, me.boot_id) == [mine]
     assert [path.name for path in (tmp_path / "owners").iterdir()] == [f"{me.pid}.json"]
 
