@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -108,9 +109,8 @@ def working_runtime(root_session: Path) -> Path:
     return root_session / "runtime.json"
 
 
-@pytest.fixture
-def sandbox(root_session: Path, working_runtime: Path) -> Iterator[Sandbox]:
-    """Directories and a cgroup root of this test's own; afterwards nothing of its pods may be left."""
+@contextmanager
+def _own_sandbox(root_session: Path, working_runtime: Path) -> Iterator[Sandbox]:
     number = next(_numbers)
     box = Sandbox(root_session / str(number), f"{SESSION}-{number}", known_runtimes=working_runtime)
     try:
@@ -119,3 +119,17 @@ def sandbox(root_session: Path, working_runtime: Path) -> Iterator[Sandbox]:
     finally:
         box.wipe()
     assert not left, "left behind:\n" + "\n".join(left)
+
+
+@pytest.fixture
+def sandbox(root_session: Path, working_runtime: Path) -> Iterator[Sandbox]:
+    """Directories and a cgroup root of this test's own; afterwards nothing of its pods may be left."""
+    with _own_sandbox(root_session, working_runtime) as box:
+        yield box
+
+
+@pytest.fixture(scope="module")
+def module_sandbox(root_session: Path, working_runtime: Path) -> Iterator[Sandbox]:
+    """The same for the tests of a file that look at one run together."""
+    with _own_sandbox(root_session, working_runtime) as box:
+        yield box

@@ -117,25 +117,25 @@ def end(running: Running) -> None:
     running.wait()
 
 
-@pytest.fixture
-def held(sandbox: Sandbox) -> Iterator[Running]:
-    """An arena with one pod that holds memory and does nothing."""
+@pytest.fixture(scope="module")
+def held(module_sandbox: Sandbox) -> Iterator[Sandbox]:
+    """An arena with one pod that holds memory and does nothing, for all tests that only look."""
     limits = resources("cpu=100m memory=32Mi", "cpu=500m memory=64Mi")
-    with start_pods(sandbox, pod("p", container(script=HOLD, resources=limits)), options=ARENA) as running:
+    with start_pods(module_sandbox, pod("p", container(script=HOLD, resources=limits)), options=ARENA) as running:
         wait_for_up(running)
-        yield running
+        yield module_sandbox
         end(running)
 
 
-def test_memory_and_cpu_are_what_the_kernel_tells(sandbox: Sandbox, held: Running) -> None:
-    group, inner = cgroup_of(sandbox), cgroup_of(sandbox, container="main")
+def test_memory_and_cpu_are_what_the_kernel_tells(held: Sandbox) -> None:
+    group, inner = cgroup_of(held), cgroup_of(held, container="main")
     found, (usage, working_set, rss, cpu, node) = between(
-        sandbox,
+        held,
         lambda: usage_bytes(group),
         lambda: working_set_bytes(inner),
         lambda: rss_bytes(inner),
         lambda: cpu_ns(inner),
-        lambda: working_set_bytes(sandbox.tree_root),
+        lambda: working_set_bytes(held.tree_root),
     )
     stats = container_stats(found)
     assert is_near(pod_stats(found)["memory"]["usageBytes"], usage)
@@ -148,68 +148,68 @@ def test_memory_and_cpu_are_what_the_kernel_tells(sandbox: Sandbox, held: Runnin
     assert found["node"]["memory"]["availableBytes"] == 512 * MIB - found["node"]["memory"]["workingSetBytes"]
 
 
-def test_processes_threads_and_limits(sandbox: Sandbox, held: Running) -> None:
-    found = summary(sandbox)
-    procs = (cgroup_directory(cgroup_of(sandbox, container="main"), "pids") / "cgroup.procs").read_text()
+def test_processes_threads_and_limits(held: Sandbox) -> None:
+    found = summary(held)
+    procs = (cgroup_directory(cgroup_of(held, container="main"), "pids") / "cgroup.procs").read_text()
     assert pod_stats(found)["process_stats"]["process_count"] == len(procs.split())
     limits = [int(Path(f"/proc/sys/kernel/{name}").read_text()) for name in ("pid_max", "threads-max")]
     assert found["node"]["rlimit"]["maxpid"] == min(limits)
     assert found["node"]["rlimit"]["curproc"] > 1
 
 
-def test_who_the_memory_belongs_to(sandbox: Sandbox, held: Running) -> None:
-    groups = {each["name"]: each for each in summary(sandbox)["node"]["systemContainers"]}
+def test_who_the_memory_belongs_to(held: Sandbox) -> None:
+    groups = {each["name"]: each for each in summary(held)["node"]["systemContainers"]}
     assert set(groups) == {"pods", "kubelet", "runtime"}  # in an arena there is no rest
-    assert is_near(groups["pods"]["memory"]["workingSetBytes"], (working_set_bytes(sandbox.tree_root),) * 2)
+    assert is_near(groups["pods"]["memory"]["workingSetBytes"], (working_set_bytes(held.tree_root),) * 2)
     assert groups["kubelet"]["memory"]["rssBytes"] > MIB
     assert groups["runtime"]["memory"]["usageBytes"] > 0
     for each in groups.values():
         assert not {"rootfs", "logs"} & set(each)
 
 
-def test_the_arena_in_top_is_the_root_cgroup(sandbox: Sandbox, held: Running) -> None:
-    """Needs 8: what `top node` says can be read in the root's own files."""
-    directory = Path(sandbox.nodeguard("cgroup", "path", "root").stdout.strip())
+def test_the_arena_in_top_is_the_root_cgroup(held: Sandbox) -> None:
+    """What `top node` says can be read in the root's own files."""
+    directory = Path(held.nodeguard("cgroup", "path", "root").stdout.strip())
     stat = dict(line.split() for line in (directory / "memory.stat").read_text().splitlines())
     file, key = (
         ("memory.usage_in_bytes", "total_inactive_file") if VERSION == 1 else ("memory.current", "inactive_file")
     )
     expected = int((directory / file).read_text()) - int(stat[key])
-    done = sandbox.nodeguard("top", "node", "-o", "json")
+    done = held.nodeguard("top", "node", "-o", "json")
     assert is_near(json.loads(done.stdout)["memory"]["workingSetBytes"], (expected, expected))
 
 
-def test_pressure_at_every_level(sandbox: Sandbox, held: Running) -> None:
-    found = summary(sandbox)
+def test_pressure_at_every_level(held: Sandbox) -> None:
+    found = summary(held)
     pods = [found["node"], pod_stats(found), container_stats(found)]
     for stats in pods if "unified" in CONTROLLERS else []:
         for resource in ("cpu", "memory", "io"):
             psi = stats[resource]["psi"]
             assert psi["some"]["total"] >= psi["full"]["total"] >= 0
             assert 0.0 <= psi["some"]["avg10"] <= 100.0
-    wide = json.loads(sandbox.nodeguard("top", "node", "-o", "json").stdout)
+    wide = json.loads(held.nodeguard("top", "node", "-o", "json").stdout)
     assert [tier["name"] for tier in wide["tiers"]] == ["guaranteed", "burstable", "besteffort"]
 
 
-def test_the_short_form_has_cpu_and_memory_alone(sandbox: Sandbox, held: Running) -> None:
-    found = summary(sandbox, "--only-cpu-and-memory")
+def test_the_short_form_has_cpu_and_memory_alone(held: Sandbox) -> None:
+    found = summary(held, "--only-cpu-and-memory")
     assert set(found["node"]) <= {"nodeName", "systemContainers", "startTime", "cpu", "memory", "swap"}
     assert set(container_stats(found)) <= {"name", "startTime", "cpu", "memory", "swap"}
     assert set(pod_stats(found)) <= {"podRef", "startTime", "containers", "cpu", "memory", "swap"}
 
 
-def test_metrics_of_a_live_pod(sandbox: Sandbox, held: Running) -> None:
+def test_metrics_of_a_live_pod(held: Sandbox) -> None:
     def scrape() -> dict[tuple[str, str | None], float]:
         """By name, and the label that matters here; empty until the run has told how the node is."""
         found = {
             (sample.name, sample.labels.get("container", sample.labels.get("signal"))): sample.value
-            for family in text_string_to_metric_families(sandbox.nodeguard("stats", "-o", "prometheus").stdout)
+            for family in text_string_to_metric_families(held.nodeguard("stats", "-o", "prometheus").stdout)
             for sample in family.samples
         }
         return found if ("nodeguard_signal_available_bytes", "memory.available") in found else {}
 
     samples = wait_for(scrape, "the signals of the node")
-    inner = cgroup_of(sandbox, container="main")
+    inner = cgroup_of(held, container="main")
     assert is_near(int(samples["container_memory_rss", "main"]), (rss_bytes(inner), rss_bytes(inner)))
     assert samples["container_spec_memory_limit_bytes", "main"] == 64 * MIB
     assert 0 < samples["container_cpu_usage_seconds_total", "main"] <= cpu_ns(inner) / 1e9
@@ -234,7 +234,7 @@ def test_a_pod_that_burns_cpu_shows_up_in_top(sandbox: Sandbox) -> None:
 
 
 def test_a_pod_that_streams_a_file_keeps_a_small_working_set(sandbox: Sandbox) -> None:
-    """Needs 8: file cache is shown as what it is, and can be given back."""
+    """File cache is shown as what it is, and can be given back."""
     streamer = pod(
         "p",
         container(script=STREAM, resources=resources(limits="cpu=1 memory=64Mi"), **SCRATCH),
