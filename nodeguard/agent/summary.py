@@ -47,16 +47,16 @@ from nodeguard.policy import summary as rule
 NODE = ""
 """The node's name among the groups of a `Look`."""
 
-PODS = "pods"
-"""That of the group of all pods."""
+PODS = "/pods"
+"""That of the group of all pods; tiers and processes of nodeguard's own begin with a slash, too, as no uid does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
     """One look at everything.
 
-    ``groups`` is what the kernel said, by pod (uid), container (``uid/name``), tier, `PODS` and `NODE`; with
-    ``is_machine_memory`` the node's memory is the machine's, else that of an arena.
+    ``groups`` is what the kernel said, by pod (uid), container (``uid/name``), tier (``/name``), `PODS` and `NODE`.
+    With ``is_machine_memory`` the node's memory is the machine's, else that of an arena.
     """
 
     summary: Summary
@@ -82,7 +82,7 @@ class Collector:
         host, shares = proc.read_capacity(), read_shares(self._config.run_dir, proc.boot_id())
         pods = list(recorded_pods(self._config.run_dir))
         named = {NODE: self._cpu_path(host, self._capacity(host, shares)), PODS: self._root}
-        named |= {qos.tier: f"{self._root}/{qos.tier}" for qos in QOSClass}
+        named |= {f"/{qos.tier}": f"{self._root}/{qos.tier}" for qos in QOSClass}
         for pod in pods:
             named[pod.record.uid] = pod.record.cgroup
             named |= {pod.key_of(each): pod.cgroup_of(each) for each in pod.instances}
@@ -90,7 +90,7 @@ class Collector:
             with suppress(CgroupGone):
                 self._history.swap(name, read_cpu(self._driver, path))
         for name, stat in self._daemons(pods, shares).items():
-            self._history.swap(name, stat.cpu)
+            self._history.swap(f"/{name}", stat.cpu)
 
     def collect(self, *, only_cpu_and_memory: bool = False) -> Look:
         """Everything as it is now."""
@@ -140,10 +140,10 @@ class Collector:
     def _group_stats(self, name: str, path: str) -> ContainerStats | None:
         """One of the groups above the pods; None when there is none."""
         try:
-            found = self._read(name, path)
+            found = self._read(f"/{name}", path)
         except CgroupGone:
             return None
-        return rule.container_stats(name, self._tree_started_at(), found, self._history.swap(name, found.cpu))
+        return rule.container_stats(name, self._tree_started_at(), found, self._history.swap(f"/{name}", found.cpu))
 
     def _tree_started_at(self) -> float:
         """The tree is as old as the file of the process that made it, or older."""
@@ -273,13 +273,13 @@ class Collector:
 
     def _system_containers(self, pods: Sequence[RecordedPod], shares: Sequence[Share]) -> list[ContainerStats]:
         found = []
-        tree = self._group_stats(PODS, self._root)
+        tree = self._group_stats("pods", self._root)
         if tree is not None:
             found.append(tree)
         groups = {"kubelet": self._agents, "runtime": self._supervisors}
         for name, stat in self._daemons(pods, shares).items():
             started_at = groups[name].started_at(self._boot_time)
-            found.append(rule.container_stats(name, started_at, stat, self._history.swap(name, stat.cpu)))
+            found.append(rule.container_stats(name, started_at, stat, self._history.swap(f"/{name}", stat.cpu)))
         return found
 
     def _daemons(self, pods: Sequence[RecordedPod], shares: Sequence[Share]) -> dict[str, GroupStat]:

@@ -137,7 +137,7 @@ def test_pods_and_their_containers_by_name(host: Host) -> None:
     assert pod.memory.usage_bytes == 2 * MIB  # the pod's own group, not the sum
     assert pod.process_stats is not None
     assert pod.process_stats.process_count == 2
-    assert set(look.groups) >= {"uid-web", "uid-web/app", "uid-web/side", "pods", "burstable", ""}
+    assert set(look.groups) >= {"uid-web", "uid-web/app", "uid-web/side", "/pods", "/burstable", ""}
 
 
 def test_what_has_ended_or_not_begun_is_left_out(host: Host) -> None:
