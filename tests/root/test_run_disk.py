@@ -164,3 +164,19 @@ def test_a_disk_that_vanishes_evicts_nobody(sandbox: Sandbox) -> None:
             wait_for(lambda: running.process.poll() is not None or None, "the end of the run", timeout=60)
             outcome = finish(running)
     assert evicted(outcome) == []
+
+
+def test_rotated_logs_go_before_a_pod(sandbox: Sandbox, disk: Path) -> None:
+    """Four rotated files of a mebibyte each are what is missing to the threshold, and more."""
+    script = (
+        "for i in 1 2 3 4 5 6; do head -c 1M /dev/zero | tr '\\0' x | fold -w 1000; sleep 0.5; done; sleep 2\n"
+        "free=$(($(stat -f -c '%a * %S' /data))); fallocate -l $((free - (29 << 20))) /data/file; sleep 4; echo done"
+    )
+    options = (*hard("nodefs.available<30Mi"), "--container-log-max-size", "1Mi")
+    places = ("--nodefs", str(disk), "--imagefs", str(disk))
+    volumes = [{"name": "data", "emptyDir": {}}]
+    chatty = pod("chatty", container("main", script, **DATA), volumes=volumes)
+    outcome = run_pods(sandbox, chatty, options=(*options, *places), env={"NODEGUARD_LOG_DIR": ""})
+    assert "EvictionThresholdMet" in outcome.reasons()
+    assert (outcome.code, evicted(outcome)) == (0, [])
+    assert outcome.log(pod="chatty")[-1].endswith("done")
