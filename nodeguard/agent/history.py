@@ -47,6 +47,7 @@ WAITING_AT_MOST = 5000
 """Writes that wait in memory while the disk takes none; beyond it the oldest are lost, and counted."""
 RETRY_SECONDS = (0.2, 1.0, 5.0, 30.0)
 _WAL_BYTES = 4 << 20
+_CACHE_KIB = 256
 _PRUNE_EVERY_SECONDS = 3600.0
 _BUSY_SECONDS = 5.0
 
@@ -305,6 +306,7 @@ def _connect(path: Path) -> Connection:
         connection.execute("PRAGMA journal_mode = WAL").fetchall()
         connection.execute("PRAGMA synchronous = NORMAL")  # no fsync at each commit; a power cut costs the last records
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}").fetchall()
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         with _transaction(connection):
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version > SCHEMA_VERSION:

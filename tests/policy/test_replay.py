@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from evictionbuilder import DEDICATED, INCONSISTENT, SINGLE, SPLIT, S, config, seen
 from hypothesis import given, settings
@@ -15,7 +17,8 @@ from recordbuilder import HOUSE, pass_of, pods_of, record_of
 from scenariobuilder import decoded, scenario
 from scenariobuilder import pod as scenario_pod
 
-from nodeguard.model.decision import Pass
+from nodeguard.cli.story import story
+from nodeguard.model.decision import DecisionRecord, Pass
 from nodeguard.model.eviction import (
     Candidate,
     EvictionConfig,
@@ -28,12 +31,16 @@ from nodeguard.model.eviction import (
 from nodeguard.model.pod import Pod
 from nodeguard.model.signal import Signal
 from nodeguard.model.stats import ContainerUsage, FsUsage, MemoryUsage, PodUsage, VolumeUsage
+from nodeguard.model.unwire import from_wire
 from nodeguard.model.wire import to_wire
 from nodeguard.policy.eviction import after_reclaim, evaluate
 from nodeguard.policy.eviction_facts import facts_of
 from nodeguard.policy.replay import scenario_document, with_shortage
 from nodeguard.policy.simulation import StepResult, faults, simulate
 
+SCHEMA = jsonschema.Draft202012Validator(
+    json.loads((Path(__file__).parents[2] / "docs" / "schemas" / "decision.json").read_text())
+)
 STATIC = {"kubernetes.io/config.source": "file"}
 MIRROR = {"kubernetes.io/config.mirror": ""}
 
@@ -51,7 +58,11 @@ def assert_replays(looked: Pass) -> None:
     decision = looked.decision
     for number, eviction in enumerate(decision.evictions):
         record = record_of(looked, number)
-        step = replayed(to_wire(record)["scenario"])
+        item = json.loads(json.dumps(to_wire(record)))
+        SCHEMA.validate(item)
+        assert from_wire(DecisionRecord, item) == record
+        assert f"pod {eviction.candidate.pod.meta.key}, " in story(record)
+        step = replayed(item["scenario"])
         (again,) = [one for one in step.evicted if one.pod == f"{record.pod.namespace}/{record.pod.name}"]
         assert again.message == record.message
         assert again.grace_period_seconds == record.grace_period_seconds
