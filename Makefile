@@ -77,7 +77,7 @@ run: need-root packages $(VENV)/runtime.stamp ## run the first example to its en
 test: lint test-native ## set everything up, lint, run every test on this host, with real containers too
 
 .PHONY: test-all
-test-all: test vm-test vm-test-hybrid vm-test-v1 vagrant-test ## the same, and the other machines: v2, hybrid, v1, Vagrant
+test-all: test vm-test vm-test-hybrid vm-test-v1 vm-mutation vagrant-test ## the same, and the other machines: v2, hybrid, v1, Vagrant
 
 .PHONY: test-native
 test-native: setup ## every test on this host (as root: those with real containers too)
