@@ -129,12 +129,14 @@ def attach_error(directory: str, pid: int, error: OSError) -> Exception:
 
 def file_error(directory: str, controller: str, file: str, error: OSError) -> NodeguardError | OSError:
     """What it means that a control file could not be opened, read or written."""
-    if error.errno in (*GONE, errno.EACCES, errno.EPERM) and not os.path.exists(os.path.join(directory, file)):
-        if not os.path.isdir(directory):
+    if error.errno in (*GONE, errno.EACCES, errno.EPERM):
+        # The group may be made or removed between any two of these looks; its files come and go with it.
+        was_there = os.path.isdir(directory)
+        has_file = os.path.exists(os.path.join(directory, file))
+        if was_there and not has_file and os.path.isdir(directory):
+            return HostLacks(f"controller {controller} has no {file} here ({directory})")
+        if not has_file or error.errno in GONE:
             return CgroupGone(directory)
-        return HostLacks(f"controller {controller} has no {file} here ({directory})")
-    if error.errno == errno.ENODEV:
-        return CgroupGone(directory)
     return OSError(error.errno, error.strerror, os.path.join(directory, file))
 
 
