@@ -175,24 +175,20 @@ def run(found: list[Case], *, minutes: float = 60.0) -> tuple[list[Result], dict
     The end of the time, and Ctrl-C, are heard after the race under way: what there is by then counts.
     """
     results: list[Result] = [Result(case) for case in found]
-    failures: dict[str, str] = {}
     stopped: list[int] = []
     deadline = time.monotonic() + minutes * 60
     before = signal.signal(signal.SIGINT, lambda number, _: stopped.append(number))
     try:
-        _run(results, failures, lambda: bool(stopped) or time.monotonic() > deadline)
+        _run(results, lambda: bool(stopped) or time.monotonic() > deadline)
     finally:
         signal.signal(signal.SIGINT, before)
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr, flush=True)
-    for result in results:
-        if not result.done and label(result.case) not in failures:
-            failures[label(result.case)] = result.faults() or "no time was left"
-    return results, failures
+    return results, {label(r.case): r.faults() or "no time was left" for r in results if not r.done}
 
 
-def _run(results: list[Result], failures: dict[str, str], is_over: Callable[[], bool]) -> None:
-    while open_results := [r for r in results if r.may_go_on() and label(r.case) not in failures]:
+def _run(results: list[Result], is_over: Callable[[], bool]) -> None:
+    while open_results := [r for r in results if r.may_go_on()]:
         for result in open_results:
             if is_over():
                 return
@@ -202,11 +198,8 @@ def _run(results: list[Result], failures: dict[str, str], is_over: Callable[[], 
                 print(f"\r\033[K{number}: {label(case)} ", end="", file=sys.stderr, flush=True)
             try:
                 outcome = case.run()
-            except NotDecided as e:
-                result.undecided.append(str(e))
-                continue
-            except (CommandFailed, OSError, TimeoutError, ValueError) as e:
-                failures[label(case)] = str(e)
+            except (NotDecided, CommandFailed, OSError, TimeoutError, ValueError) as e:
+                result.undecided.append(str(e)[-1000:])
                 continue
             if isinstance(outcome, float):
                 result.seconds.append(outcome)
