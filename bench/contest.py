@@ -148,6 +148,8 @@ def cases(
     if program is not None:
         oom = partial(race.with_earlyoom, place, middle, program)
         found.append(Case(kind="memory", subject="earlyoom", count=races, run=oom, rate=middle.rate))
+    else:
+        print("without earlyoom: it is neither installed nor to be had from apt", file=sys.stderr)
     filesystem = None
     for disk in (disk_race.BYTES, disk_race.FILES):
         if options.kind and disk.name not in options.kind:
