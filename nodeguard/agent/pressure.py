@@ -11,19 +11,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
+from nodeguard.agent.alarms import Alarms
 from nodeguard.agent.candidate import Candidates, with_container_memory
 from nodeguard.agent.eviction import Evictor, worker_of
 from nodeguard.agent.host import Host
 from nodeguard.agent.loop import Timer
 from nodeguard.agent.node_status import NodeStatus
 from nodeguard.agent.observe import MemoryLook, Observer
-from nodeguard.errors import NodeguardError
-from nodeguard.kernel.alarm import PriorityAlarm, UsageAlarm, limit_alarm, stall_alarm
 from nodeguard.model.decision import Action, Pass
 from nodeguard.model.eviction import (
     Candidate,
@@ -53,9 +50,6 @@ RECLAIM_AGAIN_SECONDS = 10.0
 """The same where the node gave up all it could: that is not to be tried all the time."""
 
 NOT_OUR_TURN_SECONDS = 0.02
-REARM_BYTES = 256 * 1024
-"""An alarm is set anew when its level is off by more: the inactive cache moves it all the time."""
-
 TELL_SECONDS = 10.0
 """How often somebody hears of a node on which nothing happens."""
 
@@ -121,28 +115,21 @@ class PressureLoop:
         self._unknown: frozenset[Pressure] | None = None
         self._measured: tuple[Candidate, ...] = ()
         self._timer: Timer | None = None
-        self._usage_alarms: dict[tuple[Signal, int], UsageAlarm] = {}
-        self._alarms: list[PriorityAlarm] = []
+        groups = (observer.node_group, observer.pods_group)
+        self._alarms = Alarms(host.loop, host.driver, groups, self.look)
 
     # life
 
     def open(self) -> None:
         """Look for the first time, and go on from there."""
-        self._open_alarms()
+        self._alarms.open()
         self.look()
 
     def close(self) -> None:
         """No more looks."""
         if self._timer is not None:
             self._timer.cancel()
-        for usage_alarm in self._usage_alarms.values():
-            self._host.loop.unwatch(usage_alarm.fd)
-            usage_alarm.close()
-        for alarm in self._alarms:
-            self._host.loop.unwatch(alarm.fd)
-            alarm.close()
-        self._usage_alarms.clear()
-        self._alarms.clear()
+        self._alarms.close()
         self._evictor.close()
         self._observer.close()
 
@@ -208,7 +195,7 @@ class PressureLoop:
             self._told(self._with_candidates(self._decide(self._enforced, self._memory, self._bare(), now_ns)))
             self._tell_at = now + TELL_SECONDS
         self._tell(now_ns, is_quiet_now)
-        self._arm(memory)
+        self._alarms.arm(self._levels(memory))
         self._plan_next(before)
 
     def _pass(self, now_ns: int) -> None:
@@ -380,7 +367,7 @@ class PressureLoop:
     def _plan_next(self, before: Mapping[Signal, Observation]) -> None:
         now, now_ns = self._host.clock.now(), self._host.clock.monotonic_ns()
         free = tuple(threshold for threshold in self._thresholds if not self._is_held(threshold))
-        watch = watchfulness(free, self._observations, before, has_alarm=bool(self._usage_alarms))
+        watch = watchfulness(free, self._observations, before, has_alarm=self._alarms.is_armed)
         next_others = now + watch.others_seconds
         self._others_due = min(self._others_due, next_others) if self._others_due > now else next_others
         due = [now + watch.memory_seconds, self._others_due]
@@ -397,46 +384,18 @@ class PressureLoop:
             self._timer.cancel()
         self._timer = self._host.loop.call_at(min(due), self.look)
 
-    def _open_alarms(self) -> None:
-        driver = self._host.driver
-        for group in {self._observer.node_group, self._observer.pods_group}:
-            for alarm in (stall_alarm(driver, group), limit_alarm(driver, group)):
-                if alarm is not None:
-                    self._alarms.append(alarm)
-                    self._host.loop.watch(alarm.fd, partial(self._rang, alarm))
-
-    def _rang(self, alarm: PriorityAlarm | UsageAlarm) -> None:
-        alarm.clear()
-        self.look()
-
-    def _arm(self, look: MemoryLook) -> None:
-        """Have the kernel ring at the usages at which thresholds are crossed, as they are now."""
-        if self._host.driver.version != 1:
-            return
+    def _levels(self, look: MemoryLook) -> dict[str, tuple[int, ...]]:
+        """The usages of each group at which thresholds are crossed, as they are now."""
+        levels: dict[str, set[int]] = {}
         for signal, sample, group in (
             (Signal.MEMORY_AVAILABLE, look.node, self._observer.node_group),
             (Signal.ALLOCATABLE_MEMORY_AVAILABLE, look.pods, self._observer.pods_group),
         ):
-            if sample is None:
-                continue
-            levels = alarm_levels(
-                self._thresholds, signal, self._observations, inactive_file_bytes=sample.inactive_file_bytes
-            )
-            for number, level in enumerate(levels):
-                with suppress(OSError, NodeguardError):
-                    self._arm_one((signal, number), group, level)
-
-    def _arm_one(self, key: tuple[Signal, int], group: str, level: int) -> None:
-        alarm = self._usage_alarms.get(key)
-        if alarm is None:
-            alarm = UsageAlarm(self._host.driver, group)
-        elif abs(alarm.level_bytes - level) < REARM_BYTES:
-            return
-        else:
-            self._host.loop.unwatch(alarm.fd)
-        fd = alarm.arm(level)
-        self._usage_alarms[key] = alarm
-        self._host.loop.watch(fd, partial(self._rang, alarm))
+            if sample is not None:
+                inactive = sample.inactive_file_bytes
+                found = alarm_levels(self._thresholds, signal, self._observations, inactive_file_bytes=inactive)
+                levels.setdefault(group, set()).update(found)
+        return {group: tuple(sorted(found)) for group, found in levels.items() if found}
 
 
 def _outcome(decision: Decision) -> dict[str, Any]:

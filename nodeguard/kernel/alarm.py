@@ -23,7 +23,7 @@ STALL_SHARE = 0.02
 
 
 class UsageAlarm:
-    """cgroup v1: rings when a group's usage crosses a level, in either direction. ``fd`` is its eventfd."""
+    """cgroup v1: rings when a group's usage crosses a level, in either direction. ``fd`` is its eventfd, −1 without."""
 
     def __init__(self, driver: Driver, path: str) -> None:
         """Raises: CgroupGone, HostLacks."""
@@ -32,8 +32,8 @@ class UsageAlarm:
         self.fd = -1
         self.level_bytes = -1
 
-    def arm(self, level_bytes: int) -> int:
-        """Ring at this level and no other from now on; returns the new ``fd``, the old one is closed.
+    def prepare(self, level_bytes: int) -> int:
+        """An eventfd that rings at this level. Takes milliseconds: the kernel waits for all CPUs meanwhile.
 
         Raises:
             OSError: the kernel does not take it.
@@ -44,10 +44,13 @@ class UsageAlarm:
         except BaseException:
             os.close(fd)
             raise
+        return fd
+
+    def adopt(self, fd: int, level_bytes: int) -> None:
+        """Ring by what was prepared from now on, and at no other level."""
         if self.fd >= 0:
             os.close(self.fd)
         self.fd, self.level_bytes = fd, level_bytes
-        return fd
 
     def clear(self) -> None:
         """It has been heard."""
