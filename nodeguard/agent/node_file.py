@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from pathlib import Path
 
 from nodeguard.agent.record import Owner
@@ -20,6 +21,7 @@ from nodeguard.policy.node_object import node_object
 from nodeguard.policy.pod_share import PodShare
 from nodeguard.policy.signal_state import SignalState
 
+LONG_AGO_SECONDS = 1e9
 MAX_BYTES = 8 << 20
 """More than a thousand pods need."""
 _BLOCK_BYTES = 4096
@@ -41,6 +43,10 @@ class NodeFile:
     signals: tuple[SignalState, ...] = ()
     ends: Mapping[str, float] = field(default_factory=dict)
     pods: tuple[PodShare, ...] = ()
+
+    def silent_seconds(self, monotonic: float) -> float:
+        """How long its process has given no sign of life; one from the future is from now."""
+        return min(max(0.0, monotonic - self.renewed_at), LONG_AGO_SECONDS)
 
 
 def path_of(run_dir: Path, owner: Owner) -> Path:
@@ -99,7 +105,7 @@ def _read(path: Path) -> NodeFile | None:
     for _ in range(_READS):
         try:
             with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
-                data = json.loads(stream.read(MAX_BYTES))
+                data = json.loads(stream.read(MAX_BYTES), parse_constant=_finite, parse_float=_finite)
             file = from_wire(NodeFile, {**data, "owner": to_wire(Owner(**data["owner"]))})
             node_object(file.facts, file.conditions)
             return file
@@ -108,3 +114,10 @@ def _read(path: Path) -> NodeFile | None:
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):  # nor an instant beyond all calendars
             continue
     return None
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"{text} is no number")
+    return number

@@ -277,7 +277,7 @@ class NodeStatus:
 
 def told_conditions(files: Iterable[NodeFile], *, monotonic: float, now: float) -> tuple[NodeCondition, ...]:
     """What all of them together say at ``now``; a process that has been silent for too long says Unknown."""
-    return merged(silenced(file.conditions, heard_at=now - (monotonic - file.renewed_at), now=now) for file in files)
+    return merged(silenced(file.conditions, heard_at=now - file.silent_seconds(monotonic), now=now) for file in files)
 
 
 def pressures_told(run_dir: Path, owner: Owner) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ def put_together(files: tuple[NodeFile, ...], *, monotonic: float, now: float) -
     return NodeView(
         node=node_object(files[0].facts, told_conditions(files, monotonic=monotonic, now=now)),
         agents=tuple(file.owner.pid for file in files),
-        renewed_at=now - (monotonic - fresh_last[-1].renewed_at),
+        renewed_at=now - fresh_last[-1].silent_seconds(monotonic),
         signals=_in_order(signals.values()),
         ends=ends,
         pods=tuple(sorted((pod for file in files for pod in file.pods), key=lambda pod: (pod.namespace, pod.name))),

@@ -11,11 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from podbuilder import amounts
 
 from nodeguard.agent import node_file
 from nodeguard.agent.node_file import NodeFile, path_of, read_node_files, to_text, write_text
+from nodeguard.agent.node_view import put_together
 from nodeguard.agent.record import Owner, remove_words_of_dead
+from nodeguard.cli.describe_node import description
+from nodeguard.cli.get_node import node_table
 from nodeguard.model.node import NodeAddress, NodeCondition, NodeFacts
 from nodeguard.model.placement import Taint
 from nodeguard.model.signal import Signal
@@ -203,3 +208,30 @@ def test_what_does_not_fit_leaves_the_old_word(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(OSError, match="do not fit"):
         write_text(path, to_text(replace(file_of(), pods=pods)))
     assert read_node_files(tmp_path, Owner.current().boot_id) == (file_of(),)
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+ANYTHING = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner)
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_whatever_stands_in_a_file_it_is_read_or_passed_over(tmp_path: Path, data: st.DataObject) -> None:
+    """One part of a good file, at any depth, becomes anything; whoever is left can be printed."""
+    path = written(tmp_path, file_of())
+    document = json.loads(path.read_bytes())
+    holder: Any = document
+    while True:
+        key = data.draw(st.sampled_from(sorted(holder) if isinstance(holder, dict) else range(len(holder))))
+        if not isinstance(holder[key], dict | list) or not holder[key] or data.draw(st.booleans()):
+            break
+        holder = holder[key]
+    holder[key] = data.draw(ANYTHING)
+    path.write_text(json.dumps(document))
+    files = read_node_files(tmp_path, Owner.current().boot_id)
+    if files:
+        view = put_together(files, monotonic=100.0, now=1e9)
+        assert node_table([dict(view.node)], wide=True, now=1e9)
+        assert list(description(view, 1e9))
