@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -19,7 +19,7 @@ MI = 1 << 20
 class FakeAlarm:
     """Stands for the kernel's; ``made`` are all, in order."""
 
-    made: list[FakeAlarm] = []
+    made: ClassVar[list[FakeAlarm]] = []
     refuses = False
 
     def __init__(self, _: Any, group: str) -> None:
