@@ -21,7 +21,6 @@ from nodeguard.agent.pod import PodWorker
 from nodeguard.agent.record import Owner, pod_dirs, read_record
 from nodeguard.agent.root import prepare_root
 from nodeguard.agent.tree import Tree
-from nodeguard.agent.tree_view import read_tree, render
 from nodeguard.agent.turnstile import Turnstile
 from nodeguard.agent.watch import Watcher
 from nodeguard.errors import Conflict, HostLacks, InvalidInput, NotFound
@@ -153,6 +152,8 @@ class Node:
 
     def tree_text(self, *, ascii_only: bool = False) -> str:
         """The cgroup tree as it is now, for a person."""
+        from nodeguard.agent.tree_view import read_tree, render  # statistics, which nothing else here needs
+
         tree = read_tree(self.host.driver, self.host.tree.root, self.host.paths.run_dir)
         return "" if tree is None else render(tree, ascii_only=ascii_only)
 
