@@ -12,7 +12,7 @@ import click
 from nodeguard.agent.history import RETENTION, read_decisions
 from nodeguard.cli import color
 from nodeguard.cli.option import config_file_option
-from nodeguard.cli.past import PodName, history_file
+from nodeguard.cli.past import PodName, history_file, record_of
 from nodeguard.cli.printer import output_option, print_object
 from nodeguard.cli.story import story
 from nodeguard.errors import NotFound
@@ -20,7 +20,6 @@ from nodeguard.model.decision import DecisionRecord
 from nodeguard.model.decodescenario import decode_scenario
 from nodeguard.model.document import parse
 from nodeguard.model.eviction import VictimPolicy
-from nodeguard.model.unwire import from_wire
 from nodeguard.policy.simulation import simulate
 
 
@@ -49,7 +48,7 @@ def kill(pod: str, output: str, scenario: bool, **options: Any) -> None:
     elif output != "text":
         print_object(found, output)
     else:
-        record = from_wire(DecisionRecord, found)
+        record = record_of(found)
         first, _, rest = story(record).partition("\n")
         click.echo(color.paint(first, color.Color.CYAN, color.enabled(sys.stdout)))
         click.echo(rest)

@@ -11,12 +11,11 @@ import click
 from nodeguard.agent.history import read_decisions
 from nodeguard.agent.text import format_age, format_table
 from nodeguard.cli.option import config_file_option
-from nodeguard.cli.past import amount, for_option, history_file, resource_of, since_option, starting_at
+from nodeguard.cli.past import amount, for_option, history_file, record_of, resource_of, since_option, starting_at
 from nodeguard.cli.printer import API_VERSION, output_option, print_object
 from nodeguard.errors import NotFound
 from nodeguard.model.decision import Action, DecisionRecord, DecisionType
 from nodeguard.model.instant import parse_rfc3339
-from nodeguard.model.unwire import from_wire
 
 _HEADER = ("AGE", "TYPE", "POD", "SIGNAL", "OBSERVED", "THRESHOLD", "KILL", "FREED", "OUTCOME")
 _WIDE = ("POLICY", "GRACE", "CANDIDATES", "AT", "ID")
@@ -71,7 +70,7 @@ def _show(found: list[dict[str, Any]], output: str, *, alone: bool) -> None:
     elif not found:
         click.echo("No decisions found.", err=True)
     else:
-        records = [from_wire(DecisionRecord, item) for item in found]
+        records = [record_of(item) for item in found]
         click.echo(decision_table(records, wide=output == "wide", now=time.time()), nl=False)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,11 @@ import click
 from nodeguard.agent.history import FILE_NAME
 from nodeguard.agent.text import format_bytes
 from nodeguard.cli.option import load_and_warn
+from nodeguard.errors import NodeguardError
+from nodeguard.model.decision import DecisionRecord
 from nodeguard.model.eviction import LocalLimit
 from nodeguard.model.signal import Resource, Signal
+from nodeguard.model.unwire import from_wire
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -70,6 +73,18 @@ def history_file(options: dict[str, Any]) -> Path:
 def starting_at(since: float | None) -> float | None:
     """UNIX seconds of ``--since``."""
     return None if since is None else time.time() - since
+
+
+def record_of(item: Mapping[str, Any]) -> DecisionRecord:
+    """The record, of what the history holds.
+
+    Raises:
+        NodeguardError: another version wrote something that this one does not know.
+    """
+    try:
+        return from_wire(DecisionRecord, item)
+    except ValueError as e:
+        raise NodeguardError(f"decision {item.get('id')} is of another nodeguard ({e}); -o json shows it") from e
 
 
 def resource_of(signal: str | None) -> Resource:

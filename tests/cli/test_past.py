@@ -167,6 +167,18 @@ def test_damage_is_told_with_what_comes_next(call: Call, tmp_path: Path) -> None
     assert "the next nodeguard that writes to it sets it aside" in err
 
 
+def test_what_another_version_wrote_is_still_there_as_data(call: Call, tmp_path: Path) -> None:
+    stored(tmp_path, hog_evicted())
+    connection = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
+    connection.execute('UPDATE entry SET body = replace(body, \'"type":"Eviction"\', \'"type":"Exorcism"\')')
+    connection.close()
+    for arguments in (["explain", "kill", "pod/hog"], ["get", "decisions"]):
+        code, out, err = call(*arguments)
+        assert (code, out) == (1, "")
+        assert err.startswith("Error: decision 1 is of another nodeguard ('Exorcism' is not a valid DecisionType")
+        assert json.loads(call(*arguments, "-o", "json")[1])
+
+
 # Words for every kind
 
 
