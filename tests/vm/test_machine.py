@@ -83,10 +83,10 @@ def global_oom_kills() -> int:
 
 
 def test_pods_without_limits_do_not_run_the_machine_out_of_memory(sandbox: Sandbox) -> None:
-    """Three eat all they can get; what the node does not give to pods stays with the machine."""
+    """Three want 3 GiB, which the machine does not have; what the node does not give to pods stays with it."""
     before = global_oom_kills()
-    hogs = [pod(f"hog{i}", container(script="head -c 4G /dev/zero | tail")) for i in range(3)]
-    outcome = run_pods(sandbox, *hogs, options=("--capacity", "cpu=1,memory=1200Mi"))
+    hogs = [pod(f"hog{i}", container(script="head -c 1G /dev/zero | tail")) for i in range(3)]
+    outcome = run_pods(sandbox, *hogs, options=("--capacity", "cpu=1,memory=512Mi"))
     assert [outcome.terminated(pod=f"hog{i}")["reason"] for i in range(3)] == ["OOMKilled"] * 3
     assert outcome.code == 137
     assert global_oom_kills() == before
