@@ -87,8 +87,11 @@ def test_pods_without_limits_do_not_run_the_machine_out_of_memory(sandbox: Sandb
     before = global_oom_kills()
     hogs = [pod(f"hog{i}", container(script="head -c 1G /dev/zero | tail")) for i in range(3)]
     outcome = run_pods(sandbox, *hogs, options=("--capacity", "cpu=1,memory=512Mi"))
-    assert [outcome.terminated(pod=f"hog{i}")["reason"] for i in range(3)] == ["OOMKilled"] * 3
-    assert outcome.code == 137
+    for i in range(3):
+        # whoever is faster: nodeguard, which sees the arena run short, or the kernel at the arena's limit
+        status, ended = outcome.status(f"hog{i}"), outcome.terminated(pod=f"hog{i}")
+        assert status["phase"] == "Failed"
+        assert status.get("reason") == "Evicted" or ended["reason"] == "OOMKilled", (status, ended)
     assert global_oom_kills() == before
 
 
