@@ -95,7 +95,7 @@ def main() -> int:
     if os.environ.get("NODEGUARD_IN_VM") == "1":
         return judge()
     argv = [str(TOP / "vm" / "run_in_vm.py"), "--results", str(TOP / "out" / "vm" / "results" / "mutation")]
-    argv += ["--env", "NODEGUARD_TEST_TIMEOUT_FACTOR=5", "--env", "NODEGUARD_TEST_FORK=1"]
+    argv += ["--env", "NODEGUARD_TEST_TIMEOUT_FACTOR=10", "--env", "NODEGUARD_TEST_FORK=1"]
     return subprocess.run([*argv, "python vm/mutation.py"], check=False).returncode
 
 
