@@ -21,7 +21,7 @@ from nodeguard.agent.pod_disk import DiskUsage, PodDisk, PodPlaces, places_of
 from nodeguard.agent.scan import MOST_DIRECTORIES
 from nodeguard.errors import NodeguardError
 from nodeguard.kernel.cgroup.driver import Driver
-from nodeguard.kernel.filesystem import OpenFileSystem
+from nodeguard.kernel.filesystem import OpenFileSystem, existing
 from nodeguard.model.eviction import Layout, PodFacts
 from nodeguard.model.stats import ContainerUsage, PodUsage
 from nodeguard.policy.localstorage import find_violation
@@ -289,7 +289,7 @@ def read_layout(paths: Paths) -> Layout:
     Source: kubernetes, pkg/kubelet/stats/provider.go, HasDedicatedImageFs; cri_stats_provider.go, ImageFsStats.
     """
     nodefs = _device(paths.nodefs_dir)
-    images = _device(_existing(paths.image_dir))
+    images = _device(existing(paths.image_dir))
     layers = nodefs if paths.imagefs is None else _device(paths.imagefs)
     return Layout(dedicated_image_fs=images != nodefs, split_container_fs=images != layers)
 
@@ -323,7 +323,7 @@ def _open_disks(directories: Iterable[Path]) -> tuple[_Disk, ...]:
     """Each file system once."""
     found: dict[int, _Disk] = {}
     for directory in directories:
-        source = OpenFileSystem(_existing(directory))
+        source = OpenFileSystem(existing(directory))
         if source.device in found:
             source.close()
         else:
@@ -336,13 +336,6 @@ def _device(path: Path) -> str:
     opened = OpenFileSystem(path)
     opened.close()
     return opened.source if opened.source.startswith("/dev/") else str(opened.device)
-
-
-def _existing(path: Path) -> Path:
-    """The path, or what there is of it."""
-    while not path.is_dir() and path != path.parent:
-        path = path.parent
-    return path
 
 
 def _is_same(one: DiskUsage | None, other: DiskUsage) -> bool:

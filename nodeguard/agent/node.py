@@ -17,6 +17,7 @@ from nodeguard.agent.guard import Guard
 from nodeguard.agent.history import FILE_NAME, History
 from nodeguard.agent.host import Host, HostSettings, LogSink, Paths
 from nodeguard.agent.loop import Loop
+from nodeguard.agent.machine import read_machine
 from nodeguard.agent.pod import PodWorker
 from nodeguard.agent.record import Owner, pod_dirs, read_record
 from nodeguard.agent.root import prepare_root
@@ -176,7 +177,7 @@ class Node:
         config = self._config
         paths = Paths.of(config)
         driver = detect()
-        node_capacity = config.node_capacity(proc.read_capacity())
+        node_capacity = config.node_capacity(read_machine(config))
         if config.fail_swap_on and node_capacity.swap_bytes:
             raise HostLacks("failSwapOn is set and this host has swap on (swapoff -a, or failSwapOn: false)")
         _make_directories(paths)

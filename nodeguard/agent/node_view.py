@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nodeguard.agent.config import Config
+from nodeguard.agent.machine import read_machine
 from nodeguard.agent.node_facts import node_facts
 from nodeguard.agent.node_file import NodeFile, read_node_files
 from nodeguard.agent.node_look import look_at_host
@@ -75,7 +76,7 @@ def put_together(files: tuple[NodeFile, ...], *, monotonic: float, now: float) -
 def look(config: Config) -> NodeView:
     """The node when nobody looks after pods: its signals as they are now, and nobody who says that it is ready."""
     now = time.time()
-    capacity = config.node_capacity(proc.read_capacity())
+    capacity = config.node_capacity(read_machine(config))
     facts = node_facts(config, capacity, name=os.uname().nodename)
     seen = look_at_host(config, capacity)
     ready = silenced(report([ready_verdict()], (), now).conditions, heard_at=None, now=now)

@@ -97,6 +97,11 @@ def read(path: StrPath) -> FileSystem:
         opened.close()
 
 
+def existing(path: Path) -> Path:
+    """The directory, or the nearest one above it that exists."""
+    return next(place for place in (path, *path.parents) if place.is_dir())
+
+
 def mount_id(fd: int) -> str:
     """The mount an open file belongs to; a bind mount of the same file system has another one than its surroundings."""
     with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as file:

@@ -12,9 +12,12 @@ import pytest
 
 from nodeguard.agent import disk as disk_module
 from nodeguard.agent.clock import Clock
+from nodeguard.agent.config import build
 from nodeguard.agent.disk import DiskMeter, DiskUsage, read_layout
 from nodeguard.agent.host import Paths
 from nodeguard.agent.loop import Loop
+from nodeguard.agent.machine import read_machine
+from nodeguard.kernel import filesystem
 from nodeguard.model.decode import decode
 from nodeguard.model.document import parse
 from nodeguard.model.eviction import Layout, PodFacts
@@ -329,3 +332,8 @@ def test_what_cannot_be_read_is_unknown_and_so_is_the_sum(
 
 def test_one_file_system_is_one_layout(paths: Paths) -> None:
     assert read_layout(paths) == Layout()
+
+
+def test_the_nodes_ephemeral_storage_is_its_nodefs(tmp_path: Path) -> None:
+    config = build([], flags={"nodefs": str(tmp_path / "not" / "yet")})
+    assert read_machine(config).ephemeral_storage_bytes == filesystem.read(tmp_path).capacity_bytes
