@@ -20,6 +20,9 @@ REARM_BYTES = 256 * 1024
 REARM_SECONDS = 0.1
 """And not more often than this: each time the kernel waits until all CPUs have passed by (synchronize_rcu)."""
 
+LACKING_SECONDS = 10.0
+"""How long to do without an alarm that could not be had, before it is tried again."""
+
 
 class _Bell:
     """One usage alarm, and when it was last set."""
@@ -42,6 +45,7 @@ class Alarms:
         self._bells: dict[tuple[str, int], _Bell] = {}
         self._others: list[PriorityAlarm] = []
         self._is_closed = False
+        self._lacking_until: dict[str, float] = {}
         self.is_armed = False
         """The kernel rings at every level that was last asked for."""
 
@@ -80,12 +84,12 @@ class Alarms:
 
     def _bell(self, group: str, number: int) -> _Bell | None:
         bell = self._bells.get((group, number))
-        if bell is None:
+        if bell is None and self._loop.clock.now() >= self._lacking_until.get(group, 0.0):
             try:
                 bell = self._bells[group, number] = _Bell(UsageAlarm(self._driver, group))
             except (OSError, NodeguardError) as e:
                 log.warning("no alarm for memory cgroup=%s error=%s", group, e)
-                return None
+                self._lacking_until[group] = self._loop.clock.now() + LACKING_SECONDS
         return bell
 
     def _set(self, bell: _Bell, level: int) -> None:

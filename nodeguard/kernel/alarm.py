@@ -28,7 +28,11 @@ class UsageAlarm:
     def __init__(self, driver: Driver, path: str) -> None:
         """Raises: CgroupGone, HostLacks."""
         self._usage_fd = driver.open(path, "memory", "memory.usage_in_bytes")
-        self._control_fd = driver.open(path, "memory", "cgroup.event_control", os.O_WRONLY)
+        try:
+            self._control_fd = driver.open(path, "memory", "cgroup.event_control", os.O_WRONLY)
+        except BaseException:  # there is none on kernels with PREEMPT_RT
+            os.close(self._usage_fd)
+            raise
         self.fd = -1
         self.level_bytes = -1
 

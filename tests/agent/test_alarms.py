@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
 
 from nodeguard.agent import alarms
-from nodeguard.agent.alarms import REARM_BYTES, REARM_SECONDS, Alarms
+from nodeguard.agent.alarms import LACKING_SECONDS, REARM_BYTES, REARM_SECONDS, Alarms
 from nodeguard.errors import HostLacks
+from nodeguard.kernel import alarm
 
 MI = 1 << 20
 
@@ -161,13 +163,38 @@ def test_closed_while_it_is_being_set() -> None:
 
 
 def test_a_kernel_without_such_alarms(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
     def lacks(*_: Any) -> Any:
+        asked.append(1)
         raise HostLacks("no event_control")
 
     monkeypatch.setattr(alarms, "UsageAlarm", lacks)
     lab = Lab()
-    lab.arm(500 * MI)
+    for _ in range(100):
+        lab.arm(500 * MI)
     assert not lab.alarms.is_armed
+    assert len(asked) == 1, "nobody is asked, and told, at every look"
+    lab.loop.seconds += LACKING_SECONDS
+    lab.arm(500 * MI)
+    assert len(asked) == 2, "it may have been a lack of descriptors"
     other = Lab(version=2)
     other.arm(500 * MI)
     assert (other.alarms.is_armed, other.loop.jobs) == (False, [])
+
+
+def test_half_an_alarm_leaves_no_descriptor_open(tmp_path: Path) -> None:
+    (tmp_path / "memory.usage_in_bytes").touch()
+    opened: list[int] = []
+
+    def open_file(_: str, __: str, file: str, flags: int = os.O_RDONLY) -> int:
+        if file == "cgroup.event_control":
+            raise HostLacks("no event_control")
+        opened.append(os.open(tmp_path / file, flags | os.O_CLOEXEC))
+        return opened[-1]
+
+    driver: Any = SimpleNamespace(open=open_file)
+    with pytest.raises(HostLacks):
+        alarm.UsageAlarm(driver, "/arena")
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(opened[0])
