@@ -25,7 +25,13 @@ KILLED_PATIENCE_SECONDS = 2.0
 CLEANUP_PATIENCE_SECONDS = 30.0
 """The same where a disk has to be cleared, or a grace period has passed. Source: podCleanupTimeout."""
 
+TURN_PATIENCE_SECONDS = 2.0
+"""How long a hard threshold waits for its turn: another process may hang, or give somebody a long grace period."""
+
 DISRUPTION_REASON = "TerminationByKubelet"
+
+_AT_ONCE = (Resource.MEMORY, Resource.PIDS)
+"""What the dead give back; the rest has to be cleared away."""
 
 
 @dataclass(kw_only=True)
@@ -52,8 +58,8 @@ class Evictor:
         """``ended(victim, outcome)``: GONE, or PENDING when it took too long."""
         self._host, self._turn, self._ended = host, turn, ended
         self._victims: list[Victim] = []
-        self.given_up: set[str] = set()
-        """Uids of pods that did not go in time: it is no use to evict them once more."""
+        self._given_up: set[str] = set()
+        self._refused_since, self._refused_at = 0.0, 0.0
 
     def has(self, worker: PodWorker) -> bool:
         """Whether the pod is on its way already."""
@@ -64,14 +70,33 @@ class Evictor:
         """Somebody's resources are still to come back."""
         return bool(self._victims)
 
+    def is_waiting_for(self, resource: Resource) -> bool:
+        """Somebody's share of this is still to come back: of the dead soon only files are left."""
+        if resource not in _AT_ONCE:
+            return bool(self._victims)
+        since = self._host.clock.now() - KILLED_PATIENCE_SECONDS
+        return any(victim.killed_at is None or victim.killed_at > since for victim in self._victims)
+
+    @property
+    def beyond(self) -> set[str]:
+        """Uids of pods that it is no use to evict: they were killed, or did not go in time."""
+        killed = {victim.worker.pod.meta.uid for victim in self._victims if victim.killed_at is not None}
+        return self._given_up | killed
+
     @property
     def has_somebody_to_hurry(self) -> bool:
         """Somebody still has a grace period."""
         return any(victim.killed_at is None for victim in self._victims)
 
-    def may_evict(self) -> bool:
-        """Whether it is this process's turn."""
-        return self._turn.take()
+    def may_evict(self, *, is_urgent: bool) -> bool:
+        """Whether it is this process's turn, or it cannot wait for it any longer."""
+        if self._turn.take():
+            return True
+        now = self._host.clock.now()
+        if now > self._refused_at + TURN_PATIENCE_SECONDS:  # that was another time
+            self._refused_since = now
+        self._refused_at = now
+        return is_urgent and now >= self._refused_since + TURN_PATIENCE_SECONDS
 
     def strike(self, worker: PodWorker) -> float:
         """SIGKILL is pending for everything in the pod, before anything else is done; returns when that was."""
@@ -105,7 +130,7 @@ class Evictor:
         for victim in self._victims:
             if victim.killed_at is None:
                 victim.killed_at = self.strike(victim.worker)
-                victim.give_up_at = victim.killed_at + KILLED_PATIENCE_SECONDS
+                victim.give_up_at = victim.killed_at + _patience_with_killed(victim.eviction)
                 victim.worker.stop(0.0)
 
     def settle(self) -> None:
@@ -121,7 +146,7 @@ class Evictor:
                 self._host.events.warning(
                     victim.worker.pod.meta, "ExceededGracePeriod", "Container runtime did not kill the pod in time"
                 )
-                self.given_up.add(victim.worker.pod.meta.uid)
+                self._given_up.add(victim.worker.pod.meta.uid)
                 self._end(victim, Outcome.PENDING)
 
     def next_deadline(self) -> float | None:
@@ -150,8 +175,12 @@ def worker_of(eviction: Eviction, workers: Iterable[PodWorker]) -> PodWorker | N
 
 
 def _patience(eviction: Eviction) -> float:
-    signal = eviction.signal
-    returns_at_once = isinstance(signal, Signal) and signal.resource in (Resource.MEMORY, Resource.PIDS)
-    if eviction.grace_seconds == 0 and returns_at_once:
-        return KILLED_PATIENCE_SECONDS
+    if eviction.grace_seconds == 0:
+        return _patience_with_killed(eviction)
     return max(10.0, 1.5 * eviction.grace_seconds) + CLEANUP_PATIENCE_SECONDS
+
+
+def _patience_with_killed(eviction: Eviction) -> float:
+    signal = eviction.signal
+    returns_at_once = isinstance(signal, Signal) and signal.resource in _AT_ONCE
+    return KILLED_PATIENCE_SECONDS if returns_at_once else 10.0 + CLEANUP_PATIENCE_SECONDS

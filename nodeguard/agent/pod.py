@@ -106,11 +106,17 @@ class PodWorker:
     def strike(self) -> None:
         """SIGKILL all that runs in the pod now; ``stop`` has to follow, which sees to what is left."""
         kept = self._sandbox.killer
-        with suppress(CgroupGone):
+        try:
             killer = kept or self.host.driver.killer(self._sandbox.cgroup)
-            killer.strike()
-            if killer is not kept:
-                killer.close()
+            try:
+                killer.strike()
+            finally:
+                if killer is not kept:
+                    killer.close()
+        except CgroupGone:
+            pass
+        except (OSError, NodeguardError) as e:  # such as no descriptor left to open it with
+            log.error("not struck at once pod=%s error=%s", self.pod.meta.key, e)
 
     def killed_at(self) -> float | None:
         """When the last container that did not end by itself was killed; None if all did."""
@@ -123,7 +129,7 @@ class PodWorker:
             return read_memory(self.host.driver, self._sandbox.cgroup) if meter is None else meter.read()
         except CgroupGone:
             return MemorySample(0, 0)
-        except (OSError, ValueError) as e:
+        except (OSError, ValueError, NodeguardError) as e:
             log.warning("memory not readable pod=%s error=%s", self.pod.meta.key, e)
             return None
 

@@ -50,6 +50,12 @@ RECLAIM_AGAIN_SECONDS = 10.0
 """The same where the node gave up all it could: that is not to be tried all the time."""
 
 NOT_OUR_TURN_SECONDS = 0.02
+NOT_OUR_TURN_ON_DISK_SECONDS = 1.0
+"""The same where the node would first look for things to give up, and count what pods have."""
+
+ANNOUNCE_SECONDS = 10.0
+"""How often a shortage is announced while nothing comes of it. Source: the kubelet's interval."""
+
 TELL_SECONDS = 10.0
 """How often somebody hears of a node on which nothing happens."""
 
@@ -109,6 +115,7 @@ class PressureLoop:
         self._is_reclaiming = False
         self._is_looking = False
         self._holds: dict[Resource, float] = {}
+        self._announced_at: dict[Threshold, float] = {}
         self._would_have_gone = ""
         self._observe_at = 0.0
         self._tell_at = 0.0
@@ -209,11 +216,10 @@ class PressureLoop:
         if self._observed.thresholds:
             self._observe_only(self._decide(self._observed, before, bare, now_ns))
         enforced = self._decide(self._enforced, before, bare, now_ns)
-        is_free = not self._evictor.is_waiting
-        if not is_free and any(threshold.is_hard for threshold in enforced.decision.due):
+        if self._evictor.is_waiting and any(threshold.is_hard for threshold in enforced.decision.due):
             self._evictor.hurry()
         acted_on = enforced.decision.acted_on
-        acts = is_free and acted_on is not None and not self._is_held(acted_on)
+        acts = acted_on is not None and not self._is_waiting_for(acted_on) and not self._is_held(acted_on)
         if not acts and not storage_changed:
             return
         done = self._with_candidates(enforced)
@@ -249,7 +255,7 @@ class PressureLoop:
 
     def _with_candidates(self, bare: Pass) -> Pass:
         """The same look at the same instant, and who is there now."""
-        measured = self._candidates.measure(bare.decision.acted_on, without=self._evictor.given_up)
+        measured = self._candidates.measure(bare.decision.acted_on, without=self._evictor.beyond)
         self._measured = measured
         return self._decide(bare.config, bare.memory, replace(bare.snapshot, candidates=measured), bare.now_ns)
 
@@ -266,7 +272,12 @@ class PressureLoop:
 
     def _announce(self, decision: Decision) -> None:
         """Source: eviction_manager.go, EvictionThresholdMet."""
-        node = self._host.settings.node_name
+        threshold, now, node = decision.acted_on, self._host.clock.now(), self._host.settings.node_name
+        if threshold is None or now < self._announced_at.get(threshold, -ANNOUNCE_SECONDS) + ANNOUNCE_SECONDS:
+            return
+        self._announced_at[threshold] = now
+        if decision.ranking and not decision.evictions:
+            log.error("nobody can be evicted threshold=%s", threshold)
         message = f"Attempting to reclaim {decision.resource}"
         self._host.events.of_node("Warning", node, "EvictionThresholdMet", message)
 
@@ -299,12 +310,11 @@ class PressureLoop:
 
     def _evict_first(self, done: Pass) -> None:
         if not done.decision.evictions:
-            if done.decision.ranking:
-                log.error("nobody can be evicted threshold=%s", done.decision.acted_on)
             self._hold(done, RECLAIM_AGAIN_SECONDS if done.decision.reclaim else NOBODY_LEFT_SECONDS)
             return
-        if not self._evictor.may_evict():
-            self._hold(done, NOT_OUR_TURN_SECONDS)
+        threshold = done.decision.acted_on
+        if not self._evictor.may_evict(is_urgent=threshold is not None and threshold.is_hard):
+            self._hold(done, NOT_OUR_TURN_ON_DISK_SECONDS if done.decision.reclaim else NOT_OUR_TURN_SECONDS)
             return
         self._evict(done, done.decision.evictions[0])
 
@@ -313,6 +323,7 @@ class PressureLoop:
         worker = worker_of(eviction, self._candidates.workers())
         if worker is None or self._evictor.has(worker):  # gone between the look and now, or on its way
             return
+        self._announced_at.clear()
         containers = worker.container_memory() if eviction.signal in _MEMORY else {}
         struck_at = self._evictor.strike(worker) if eviction.grace_seconds == 0 else None
         if containers:
@@ -349,6 +360,9 @@ class PressureLoop:
         if done.decision.resource is not None:
             self._holds[done.decision.resource] = self._host.clock.now() + seconds
 
+    def _is_waiting_for(self, threshold: Threshold) -> bool:
+        return self._evictor.is_waiting_for(threshold.signal.resource)
+
     def _is_held(self, threshold: Threshold) -> bool:
         return self._host.clock.now() < self._holds.get(threshold.signal.resource, 0.0)
 
@@ -375,7 +389,7 @@ class PressureLoop:
         deadline = self._evictor.next_deadline()
         if deadline is not None:
             due.append(deadline)
-            if not self._evictor.has_somebody_to_hurry:
+            if self._evictor.is_waiting_for(Resource.MEMORY) and not self._evictor.has_somebody_to_hurry:
                 due = [min(deadline, now + NOBODY_LEFT_SECONDS)]
         change_ns = next_change_ns(self._memory, self._config.transition_ns)
         if change_ns is not None and change_ns > now_ns:

@@ -13,10 +13,10 @@ from evictionbuilder import named
 
 from nodeguard.agent.candidate import Candidates
 from nodeguard.agent.event import EventSource
-from nodeguard.agent.eviction import KILLED_PATIENCE_SECONDS, Evictor, Victim
+from nodeguard.agent.eviction import KILLED_PATIENCE_SECONDS, TURN_PATIENCE_SECONDS, Evictor, Victim
 from nodeguard.agent.loop import Timer
 from nodeguard.agent.observe import MemoryLook, OtherLook
-from nodeguard.agent.pressure import NOBODY_LEFT_SECONDS, RECLAIM_AGAIN_SECONDS, PressureLoop
+from nodeguard.agent.pressure import ANNOUNCE_SECONDS, NOBODY_LEFT_SECONDS, RECLAIM_AGAIN_SECONDS, PressureLoop
 from nodeguard.agent.turn import Turn
 from nodeguard.errors import HostLacks
 from nodeguard.kernel.cgroup.memory import MemorySample
@@ -441,6 +441,121 @@ def test_another_process_has_its_turn_first(lab: Lab, tmp_path: Path) -> None:
     assert lab.did == []
     other.give()
     lab.after(1)
+    assert lab.did == ["strike a", "stop a 0"]
+
+
+def test_somebody_elses_turn_does_not_last_for_ever(lab: Lab, tmp_path: Path) -> None:
+    other = Turn(tmp_path / "eviction.lock")  # its process is stopped, or gives somebody a long grace period
+    assert other.take()
+    lab.add("a", 800)
+    lab.pressure.open()
+    for _ in range(3):  # turns that were waited for long ago do not count
+        lab.observer.memory = 50 * MI
+        lab.after(TURN_PATIENCE_SECONDS * 0.6)
+        lab.observer.memory = 500 * MI
+        lab.after(TURN_PATIENCE_SECONDS * 2)
+    assert lab.did == []
+    assert lab.reasons == ["EvictionThresholdMet"] * lab.reasons.count("EvictionThresholdMet")
+    lab.observer.memory = 50 * MI
+    lab.after(TURN_PATIENCE_SECONDS + 0.1)
+    assert lab.did == ["strike a", "stop a 0"]
+
+
+def test_a_soft_threshold_waits_for_its_turn(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, {}, soft={"memory.available": "300Mi"}, grace_seconds=1)
+    other = Turn(tmp_path / "eviction.lock")
+    assert other.take()
+    lab.add("a", 800)
+    lab.pressure.open()
+    lab.observer.memory = 200 * MI
+    lab.after(60)
+    assert lab.did == ["relieve 100Mi"]
+    other.close()  # its process has ended
+    lab.after(0.1)
+    assert lab.did[1:] == ["stop a 1"]
+
+
+def test_a_disk_is_not_searched_while_it_is_somebody_elses_turn(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, {}, soft={"nodefs.available": "10%"}, grace_seconds=1)
+    other = Turn(tmp_path / "eviction.lock")
+    assert other.take()
+    lab.add("a", 10)
+    lab.pressure.open()
+    lab.observer.disk = DISK // 20
+    lab.after(20)
+    assert lab.did.count("reclaim containers images") <= 20
+
+
+def test_memory_does_not_wait_until_a_disk_is_cleared(lab: Lab) -> None:
+    full, hog = lab.add("full", 10), lab.add("hog", 800)
+    lab.pressure.open()
+    lab.observer.disk = DISK // 20
+    lab.after(2)
+    victim, other = (full, hog) if "strike full" in lab.did else (hog, full)
+    assert lab.did[1:] == [f"strike {victim.pod.meta.name}", f"stop {victim.pod.meta.name} 0"]
+    lab.after(KILLED_PATIENCE_SECONDS)  # its files are being removed, one by one
+    assert len(lab.did) == 3
+    lab.observer.memory = 50 * MI
+    lab.after(0.3)
+    assert lab.did[3:] == [f"strike {other.pod.meta.name}", f"stop {other.pod.meta.name} 0"]
+
+
+def test_a_soft_victim_that_is_hurried_may_still_clear_its_disk(tmp_path: Path) -> None:
+    lab = Lab(
+        tmp_path,
+        {"nodefs.available": "5%"},
+        soft={"nodefs.available": "10%"},
+        grace_seconds=1,
+        max_pod_grace_seconds=60,
+    )
+    lab.add("a", 10, termination_grace_period_seconds=600)
+    lab.add("b", 10, termination_grace_period_seconds=600)
+    lab.pressure.open()
+    lab.observer.disk = DISK // 12
+    lab.after(3)
+    assert lab.did == ["reclaim containers images", "stop a 60"]
+    lab.observer.disk = DISK // 50
+    lab.after(KILLED_PATIENCE_SECONDS + 5)
+    assert lab.did[2:] == ["strike a", "stop a 0"]
+    assert "ExceededGracePeriod" not in lab.reasons
+
+
+def test_nobody_is_told_the_same_all_the_time(lab: Lab) -> None:
+    lab.add("critical", 900, priority=2_000_000_000)
+    lab.pressure.open()
+    lab.observer.memory = 10 * MI
+    lab.after(ANNOUNCE_SECONDS * 3)
+    assert 3 <= lab.reasons.count("EvictionThresholdMet") <= 4
+
+
+def test_who_goes_is_announced_each_time(lab: Lab) -> None:
+    first = lab.add("first", 800)
+    lab.add("second", 100)
+    lab.pressure.open()
+    lab.observer.memory = 50 * MI
+    lab.pressure.look()
+    lab.leave(first)
+    assert lab.reasons == ["Evicted", "EvictionThresholdMet"] * 2
+
+
+def test_far_below_zero(lab: Lab) -> None:
+    lab.add("a", 800)
+    lab.pressure.open()
+    lab.observer.memory = lab.observer.disk = -(1 << 62)
+    lab.after(1)
+    assert lab.did[:2] == ["strike a", "stop a 0"]
+
+
+def test_a_threshold_of_everything(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, {"memory.available": "100.0%"})
+    worker = lab.add("a", 800)
+    lab.pressure.open()
+    assert lab.did == [], "all is free"
+    lab.observer.memory = CAPACITY - 1
+    lab.after(1)
+    assert lab.did == ["strike a", "stop a 0"]
+    lab.leave(worker)
+    lab.after(60)
     assert lab.did == ["strike a", "stop a 0"]
 
 
