@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from nodeguard.agent.host import Paths
@@ -72,14 +72,6 @@ class _Disk:
 
     source: OpenFileSystem
     said: tuple[int, int] | None = None
-
-
-@dataclass(kw_only=True)
-class _Look:
-    """What came of a look: what was measured anew, and for how long counting took the CPU."""
-
-    usages: dict[str, DiskUsage] = field(default_factory=dict)
-    cpu_seconds: float = 0.0
 
 
 class DiskMeter:
@@ -177,16 +169,19 @@ class DiskMeter:
         if not is_forced:
             pods = [pod for pod in pods if pod.due_at <= now + LIMITED_SECONDS / 10]
         self._loop.in_thread(
-            lambda: self._look(pods, now, is_forced=is_forced), lambda look, error: self._looked(look, error, waiting)
+            lambda: self._look(pods, now, is_forced=is_forced),
+            lambda usages, error: self._looked(usages, error, waiting),
         )
 
-    def _looked(self, look: _Look | None, error: BaseException | None, waiting: list[Callable[[], None]]) -> None:
+    def _looked(
+        self, usages: dict[str, DiskUsage] | None, error: BaseException | None, waiting: list[Callable[[], None]]
+    ) -> None:
         self._is_looking = False
         if self._is_closed:
             self._close_disks()
             return
         has_changed = False
-        for uid, usage in (look.usages if look is not None else {}).items():
+        for uid, usage in (usages or {}).items():
             if uid in self._pods:
                 before, self._usages[uid] = self._usages.get(uid), usage
                 has_changed |= not _is_same(before, usage)
@@ -205,9 +200,9 @@ class DiskMeter:
 
     # the worker's side
 
-    def _look(self, pods: Iterable[_Pod], now: float, *, is_forced: bool) -> _Look:
-        """Measure those pods that may have changed."""
-        look = _Look()
+    def _look(self, pods: Iterable[_Pod], now: float, *, is_forced: bool) -> dict[str, DiskUsage]:
+        """Measure those pods that may have changed; returns those that were measured."""
+        usages: dict[str, DiskUsage] = {}
         taken_bytes = self._ask_disks()
         is_suspicious = self._unexplained_bytes > UNEXPLAINED_BYTES
         began, explained_bytes, is_complete = time.thread_time(), 0, True
@@ -221,19 +216,17 @@ class DiskMeter:
             if is_settled and not is_thorough and not (is_forced and pod.disk.places.has_memory_volumes):
                 continue
             before = pod.usage
-            cost_seconds = self._measure(pod, now, is_thorough=is_thorough or is_suspicious)
-            look.usages[pod.uid] = pod.usage  # type: ignore[assignment]
+            cost_seconds, usages[pod.uid] = self._measure(pod, now, is_thorough=is_thorough or is_suspicious)
             explained_bytes += _used(pod.usage) - _used(before)
             pod.due_at = max(pod.due_at, now + cost_seconds / DUTY)
             if is_thorough:
                 pod.thorough_at = now + max(self._thorough_seconds, cost_seconds / THOROUGH_DUTY)
         if is_complete:
             self._unexplained_bytes = taken_bytes - explained_bytes
-        look.cpu_seconds = time.thread_time() - began
-        return look
+        return usages
 
-    def _measure(self, pod: _Pod, now: float, *, is_thorough: bool) -> float:
-        """Count what the pod has; returns how long that took the CPU.
+    def _measure(self, pod: _Pod, now: float, *, is_thorough: bool) -> tuple[float, DiskUsage]:
+        """Count what the pod has; returns for how long that took the CPU, too.
 
         A file that is moved while it is being counted may be counted twice. So a limit that would be exceeded by this
         count must be exceeded by a second one, too.
@@ -244,7 +237,7 @@ class DiskMeter:
         pod.usage = pod.disk.measure(now, thorough=is_thorough, remember=remember)
         if pod.is_limited and self._exceeds(pod):
             pod.usage = pod.disk.measure(now, thorough=True, remember=remember)
-        return time.thread_time() - began
+        return time.thread_time() - began, pod.usage
 
     def _exceeds(self, pod: _Pod) -> bool:
         if pod.usage is None:
