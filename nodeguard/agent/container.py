@@ -12,6 +12,7 @@ from typing import Any
 
 from nodeguard.agent import blueprint, oom
 from nodeguard.agent.log import ContainerLog, LogLine
+from nodeguard.agent.loop import Timer
 from nodeguard.agent.sandbox import Sandbox
 from nodeguard.agent.watch import GROWS
 from nodeguard.errors import CgroupGone, NodeguardError, RuntimeFailed
@@ -24,7 +25,12 @@ from nodeguard.runtime.conmon import Creation
 
 log = logging.getLogger(__name__)
 
-LOG_RETRY_SECONDS = 0.05
+STANDSTILL_SECONDS = 1.0
+"""How long a container that has ended is kept for a reader that takes nothing of its log."""
+
+HURRIED_PIECES = 64
+"""What is still handed on of a log when the pods are being stopped: 4 MiB."""
+
 VANISHED_EXIT_CODE = 137
 TAIL_LINES, TAIL_BYTES = 80, 2048
 """How much of the log stands in for a termination message (kubelet: MaxContainerTerminationMessageLog…)."""
@@ -169,7 +175,8 @@ class _Instance:
             max_files=self._host.settings.log_max_files,
         )
         self._log_watch = -1
-        self._log_waits = False
+        self._patience: Timer | None = None
+        self._last_pieces = 0
 
     def create(self) -> None:
         self._host.loop.in_thread(lambda: blueprint.build(self._plan), self._built)
@@ -260,7 +267,7 @@ class _Instance:
             self._worker.oom_killed(killed)
         self._worker.look_at_limits()
         reason = "OOMKilled" if killed else "Completed" if exit_code == 0 else "Error"
-        self._log.read()
+        self._log.read_some()  # what it said last, before what is said of its end
         self._end(exit_code, reason, self._termination_message(exit_code))
 
     def _end_with(self, failure: RuntimeFailed) -> None:
@@ -315,9 +322,37 @@ class _Instance:
             self._finish()
 
     def _finish(self) -> None:
-        """conmon has ended, too: now nothing is left."""
+        """conmon has ended, too: when its log has been read, nothing is left."""
         if self._log_watch >= 0:
             self._host.watcher.remove(self._log_watch)
+        self._host.logs.want(self, self._read_last_words)
+        self._be_patient()
+
+    def _read_last_words(self) -> bool:
+        if not self._log.read_some():
+            self._leave()
+            return False
+        self._last_pieces += 1
+        if self._host.logs.is_hurried and self._last_pieces >= HURRIED_PIECES:
+            self._give_up_log()
+            return False
+        self._be_patient()
+        return True
+
+    def _be_patient(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+        self._patience = self._host.loop.call_at(self._host.clock.now() + STANDSTILL_SECONDS, self._give_up_log)
+
+    def _give_up_log(self) -> None:
+        """Whoever does not take the lines does not keep the pod from going."""
+        log.warning("the rest of a log is not shown container=%s", self._plan.container_id)
+        self._host.logs.forget(self)
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
         self._log.close()
         if self._pidfd >= 0:
             os.close(self._pidfd)
@@ -329,23 +364,22 @@ class _Instance:
         # A file that was moved aside by a rotation is written to until conmon has opened the new one.
         if not name.startswith(self._plan.log_path.name):
             return
-        self._read_log()
-        if self._log.wants_rotation():
-            self._log.rotate(self._host.clock.now())
-            conmon.ask_to_reopen_log(self._plan.bundle)
+        self._host.logs.want(self, self._read_log)
+        self._rotate_log()
 
-    def _read_log(self) -> None:
-        """Hand on what is new, or come back when the one before has been taken."""
-        if self._host.takes_logs():
-            self._log.read()
-        elif not self._log_waits:
-            self._log_waits = True
-            self._host.loop.call_at(self._host.clock.now() + LOG_RETRY_SECONDS, self._retry_log)
+    def _read_log(self) -> bool:
+        has_more = self._log.read_some()
+        self._rotate_log()
+        return has_more
 
-    def _retry_log(self) -> None:
-        self._log_waits = False
-        if not self._over:
-            self._read_log()
+    def _rotate_log(self) -> None:
+        """Whether or not anybody has read it."""
+        try:
+            if self._log.wants_rotation():
+                self._log.rotate(self._host.clock.now())
+                conmon.ask_to_reopen_log(self._plan.bundle)
+        except OSError as e:  # a full disk may have no room for another name
+            log.warning("log not rotated path=%s error=%s", self._plan.log_path, e)
 
     def _run(self, argv: tuple[str, ...], then: Callable[[int, str], None]) -> None:
         child = process.spawn(argv)

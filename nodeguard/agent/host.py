@@ -13,6 +13,7 @@ from nodeguard.agent.event import EventSource
 from nodeguard.agent.exits import Exits
 from nodeguard.agent.history import History
 from nodeguard.agent.log import LogLine
+from nodeguard.agent.log_pump import LogPump
 from nodeguard.agent.loop import Loop
 from nodeguard.agent.record import Owner
 from nodeguard.agent.tree import Tree
@@ -120,6 +121,7 @@ class Host:
     on_log: LogSink
     takes_logs: Callable[[], bool]
     """Whether whoever gets log lines keeps up with them; meanwhile they stay in their files."""
+    logs: LogPump
     driver: Driver
     tree: Tree
     owner: Owner

@@ -16,6 +16,7 @@ from nodeguard.agent.exits import Exits
 from nodeguard.agent.guard import Guard
 from nodeguard.agent.history import FILE_NAME, History
 from nodeguard.agent.host import Host, HostSettings, LogSink, Paths
+from nodeguard.agent.log_pump import LogPump
 from nodeguard.agent.loop import Loop
 from nodeguard.agent.machine import read_machine
 from nodeguard.agent.pod import PodWorker
@@ -138,6 +139,7 @@ class Node:
 
     def stop_all(self, grace_seconds: float | None = None) -> None:
         """Stop every pod; with its own grace period unless another is given."""
+        self.host.logs.is_hurried = True
         for worker in self._workers:
             if not worker.is_gone:
                 grace = worker.pod.termination_grace_period_seconds if grace_seconds is None else grace_seconds
@@ -206,6 +208,7 @@ class Node:
             history=History(paths.state_dir / FILE_NAME),
             on_log=self._on_log,
             takes_logs=self._takes_logs,
+            logs=LogPump(self.loop, self._takes_logs),
             driver=driver,
             tree=tree,
             owner=owner,
