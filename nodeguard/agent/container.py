@@ -146,6 +146,11 @@ class ContainerWorker:
         self._warning("OOMKilling", f"The kernel's OOM killer took {count} process(es) of container {name}")
         oom.record(self._host, self._sandbox.pod, self._sandbox.cgroup, name, kills=count)
 
+    def look_at_oom_kills(self) -> None:
+        """The first process may live on when the kernel has killed others."""
+        if self._instance is not None:
+            self._instance.tell_oom_kills()
+
     def look_at_limits(self) -> None:
         """The instance has ended, and its counters go with it."""
         self._sandbox.pid_limits.look()
@@ -175,6 +180,7 @@ class _Instance:
             max_files=self._host.settings.log_max_files,
         )
         self._log_watch = -1
+        self._oom_killed = 0
         self._patience: Timer | None = None
         self._last_pieces = 0
 
@@ -262,9 +268,7 @@ class _Instance:
             return
         if self._worker.view.stage is ContainerStage.STARTING:
             self._worker.running()  # it came to its end before the runtime came to its own
-        killed = self._oom_kills()
-        if killed:
-            self._worker.oom_killed(killed)
+        killed = self.tell_oom_kills()
         self._worker.look_at_limits()
         reason = "OOMKilled" if killed else "Completed" if exit_code == 0 else "Error"
         self._log.read_some()  # what it said last, before what is said of its end
@@ -284,11 +288,14 @@ class _Instance:
         else:
             self._end(128, "CreateContainerError", str(error))
 
-    def _oom_kills(self) -> int:
-        try:
-            return self._host.driver.memory_oom_kills(self._plan.cgroup)
-        except CgroupGone:
-            return 0
+    def tell_oom_kills(self) -> int:
+        """Tell of the processes that the kernel killed since this was asked last; returns how many those are in all."""
+        with suppress(CgroupGone):
+            killed = self._host.driver.memory_oom_kills(self._plan.cgroup)
+            if killed > self._oom_killed:
+                self._worker.oom_killed(killed - self._oom_killed)
+                self._oom_killed = killed
+        return self._oom_killed
 
     def _termination_message(self, exit_code: int) -> str:
         return blueprint.read_termination_message(self._plan) or (

@@ -42,7 +42,7 @@ from nodeguard.policy.threshold import with_containerfs
 log = logging.getLogger(__name__)
 
 LIMITS_SECONDS = 10.0
-"""How often pods are asked what the kernel refused them."""
+"""How often pods are asked what the kernel refused them, and whom it killed."""
 
 GOOD_NEWS = ("NodeReady", "NodeHasSufficientMemory", "NodeHasNoDiskPressure", "NodeHasSufficientPID")
 
@@ -177,7 +177,7 @@ class Guard:
             return
         for worker in self._workers():
             if not worker.is_gone:
-                worker.sandbox.pid_limits.look()
+                worker.look_at_limits()
         self._host.loop.call_at(self._host.clock.now() + LIMITS_SECONDS, self._look_at_limits)
 
     def _storage_changed(self) -> None:

@@ -159,6 +159,12 @@ class PodWorker:
         """Why and how the pod is to end, if it is."""
         return self._stop
 
+    def look_at_limits(self) -> None:
+        """Tell what the kernel has refused the pod, and whom it has killed, since the last look."""
+        self._sandbox.pid_limits.look()
+        for container in self._containers.values():
+            container.look_at_oom_kills()
+
     def reconcile(self) -> None:
         """Compare what is wanted with what is seen, and act; called whenever something has changed."""
         if self._reconciling or self.is_gone:

@@ -198,6 +198,26 @@ def test_the_kernels_own_killer_is_recorded(sandbox: Sandbox) -> None:
     assert "lost processes to the kernel's OOM killer" in asked(sandbox, "explain", "kill", "pod/hog")
 
 
+def test_a_killed_child_is_told_while_the_container_lives_on(sandbox: Sandbox) -> None:
+    script = "(tail /dev/zero); echo up; sleep 1000"
+    parent = pod("parent", container("main", script, resources=resources(limits="memory=32Mi")))
+    config = {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "singleProcessOOMKill": True,
+    }
+    options = ("--config", str(write_manifest(sandbox, config, name="config")))
+    with start_pods(sandbox, parent, options=options) as running:
+        running.read_until('"reason": "OOMKilling"')
+        wait_for(lambda: bool(written(sandbox)), "a record")
+        assert running.process.poll() is None
+        outcome = stop(running)
+    assert "up" in outcome.log(pod="parent")
+    assert outcome.reasons().count("OOMKilling") == 1, "and not once more at the end"
+    (record,) = written(sandbox)
+    assert (record["type"], record["limitHit"]["kills"]) == ("OOMKill", 1)
+
+
 def test_a_limit_of_processes_is_recorded_although_nobody_goes(sandbox: Sandbox) -> None:
     script = "for i in $(seq 30); do sleep 2 & done; echo up; wait"
     run_pods(sandbox, pod("bomb", container("main", script)), options=("--pod-max-pids", "12"))
