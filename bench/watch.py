@@ -22,6 +22,7 @@ BACK_RATIO = 0.95
 
 _PENDING = re.compile(rb"^S(?:ig|hd)Pnd:\t([0-9a-f]+)", re.MULTILINE)
 _SIGKILL = 1 << 8
+_PF_EXITING, _PF_SIGNALED = 0x4, 0x400
 
 
 class NotDecided(Exception):
@@ -46,14 +47,18 @@ class Race:
     """the longest time between two looks while it mattered"""
 
 
-def killed(status: bytes) -> bool:
-    """Whether SIGKILL is pending according to /proc/PID/status.
+def killed(status: bytes, stat: bytes) -> bool:
+    """Whether SIGKILL is pending according to /proc/PID/status, or was taken already according to /proc/PID/stat.
 
-    The bit stays set while the process is taken down: only a thread's own copy of it is cleared.
+    kill(2) leaves the bit of the thread group set until the end; cgroup.kill sets that of the thread alone, which is
+    gone as soon as the thread has taken the signal. From then on its flags say that it was killed and is on its way out.
 
-    Source: Linux, kernel/signal.c, complete_signal and get_signal.
+    Source: Linux, kernel/signal.c (send_sig, get_signal), include/linux/sched.h (PF_EXITING, PF_SIGNALED).
     """
-    return any(int(mask, 16) & _SIGKILL for mask in _PENDING.findall(status))
+    if any(int(mask, 16) & _SIGKILL for mask in _PENDING.findall(status)):
+        return True
+    fields = stat.rpartition(b")")[2].split()
+    return len(fields) > 6 and bool(int(fields[6]) & (_PF_EXITING | _PF_SIGNALED))
 
 
 @contextlib.contextmanager
@@ -91,7 +96,7 @@ def watch(
         NotDecided: the threshold was not crossed, or nobody was killed, in time.
     """
     pidfd = os.pidfd_open(pid)
-    status_fd = os.open(f"/proc/{pid}/status", os.O_RDONLY)
+    status_fd, stat_fd = (os.open(f"/proc/{pid}/{name}", os.O_RDONLY) for name in ("status", "stat"))
     death = select.poll()
     death.register(pidfd, select.POLLIN)
     course = _Course(available() or 0, taken() or 0, threshold)
@@ -107,7 +112,7 @@ def watch(
                 held = taken()
                 course.look(now, available(), held)
                 oom_killed = oom_killed or (oom_kills() or 0) > kills_before
-                if not killed_at and _is_killed(status_fd):
+                if not killed_at and _is_killed(status_fd, stat_fd):
                     killed_at = time.monotonic()
                 if not dead_at and death.poll(0):
                     dead_at = time.monotonic()
@@ -121,8 +126,8 @@ def watch(
                     )
                 time.sleep(SAMPLE_SECONDS)
     finally:
-        os.close(status_fd)
-        os.close(pidfd)
+        for fd in (status_fd, stat_fd, pidfd):
+            os.close(fd)
     if not course.crossed_at:
         raise NotDecided(f"killed before {threshold} was crossed: {course.least} was the least available")
     return Race(
@@ -178,9 +183,9 @@ class _Course:
         self.rate = (self.taken_at_crossing - first_taken) / max(1e-9, self.crossed_at - first_at)
 
 
-def _is_killed(status_fd: int) -> bool:
+def _is_killed(status_fd: int, stat_fd: int) -> bool:
     try:
-        return killed(os.pread(status_fd, 4096, 0))
+        return killed(os.pread(status_fd, 4096, 0), os.pread(stat_fd, 1024, 0))
     except ProcessLookupError:
         return True  # dead and reaped between two looks
 

@@ -33,6 +33,9 @@ def result(subject: str, *races: Race, kind: str = "memory", seconds: tuple[floa
     return Result(case, races=list(races), seconds=list(seconds))
 
 
+ALIVE = b"7 (a) b) R 1 7 7 0 -1 4194304 100 0"
+
+
 @pytest.mark.parametrize(
     ("status", "answer"),
     [
@@ -43,7 +46,12 @@ def result(subject: str, *races: Race, kind: str = "memory", seconds: tuple[floa
     ],
 )
 def test_sigkill_is_seen_when_it_is_pending(status: bytes, answer: bool) -> None:
-    assert killed(status) is answer
+    assert killed(status, ALIVE) is answer
+
+
+@pytest.mark.parametrize(("flags", "answer"), [(0x400100, False), (0x400104, True), (0x400500, True)])
+def test_sigkill_is_seen_when_it_was_taken(flags: int, answer: bool) -> None:
+    assert killed(b"ShdPnd:\t0000000000000000\n", b"7 (a) b) R 1 7 7 0 -1 %d 100 0" % flags) is answer
 
 
 class Process:
