@@ -55,9 +55,10 @@ class Evictor:
     """Carries evictions out and remembers whose resources are still on their way back."""
 
     def __init__(self, host: Host, turn: Turn, *, ended: Callable[[Victim, Outcome], None]) -> None:
-        """``ended(victim, outcome)``: GONE, or PENDING when it took too long."""
+        """``ended(victim, outcome)``: GONE, or PENDING when it took too long; in this case GONE may follow."""
         self._host, self._turn, self._ended = host, turn, ended
         self._victims: list[Victim] = []
+        self._late: list[Victim] = []
         self._given_up: set[str] = set()
         self._refused_since, self._refused_at = 0.0, 0.0
 
@@ -135,19 +136,13 @@ class Evictor:
 
     def settle(self) -> None:
         """See who is gone by now, and for whom nobody waits any longer."""
-        if not self._victims:
-            return
+        self._settle_late()
         now = self._host.clock.now()
         for victim in list(self._victims):
             if victim.worker.is_gone:
                 self._end(victim, Outcome.GONE)
             elif now >= victim.give_up_at:
-                log.error("evicted pod is still there pod=%s", victim.worker.pod.meta.key)
-                self._host.events.warning(
-                    victim.worker.pod.meta, "ExceededGracePeriod", "Container runtime did not kill the pod in time"
-                )
-                self._given_up.add(victim.worker.pod.meta.uid)
-                self._end(victim, Outcome.PENDING)
+                self._give_up(victim)
 
     def next_deadline(self) -> float | None:
         """When ``settle`` gives the next one up."""
@@ -157,7 +152,24 @@ class Evictor:
         """Nobody is waited for any more."""
         for victim in list(self._victims):
             self._end(victim, Outcome.GONE if victim.worker.is_gone else Outcome.PENDING)
+        self._settle_late()
         self._turn.close()
+
+    def _settle_late(self) -> None:
+        """Nobody waits for these, but what became of them is to be known."""
+        for victim in [late for late in self._late if late.worker.is_gone]:
+            self._late.remove(victim)
+            self._ended(victim, Outcome.GONE)
+
+    def _give_up(self, victim: Victim) -> None:
+        pod = victim.worker.pod
+        if victim.worker.process_count() != 0:  # else there are files to be removed, or output to be read
+            log.error("evicted pod is still there pod=%s", pod.meta.key)
+            message = "Container runtime did not kill the pod in time"
+            self._host.events.warning(pod.meta, "ExceededGracePeriod", message)
+        self._given_up.add(pod.meta.uid)
+        self._late.append(victim)
+        self._end(victim, Outcome.PENDING)
 
     def _end(self, victim: Victim, outcome: Outcome) -> None:
         if victim.killed_at is None:

@@ -84,6 +84,7 @@ class FakeWorker:
         self.stop_request: StopRequest | None = None
         self._did = did
         self.measured = 0
+        self.processes = 1
 
     def strike(self) -> None:
         self._did.append(f"strike {self.pod.meta.name}")
@@ -102,7 +103,7 @@ class FakeWorker:
         return {"app": self.mib * MI}
 
     def process_count(self) -> int | None:
-        return 1
+        return self.processes
 
     def killed_at(self) -> float | None:
         return None
@@ -291,6 +292,20 @@ def test_somebody_who_does_not_die_does_not_hold_up_the_others(lab: Lab) -> None
     assert lab.ended == [("record-1", Outcome.PENDING)]
     assert "ExceededGracePeriod" in lab.reasons
     assert lab.did[2:] == ["strike next", "stop next 0"], "and the stuck one is not asked again"
+
+
+def test_what_becomes_of_a_pod_whose_files_take_longer_is_known_in_the_end(lab: Lab) -> None:
+    slow = lab.add("slow", 800)
+    lab.pressure.open()
+    lab.observer.memory = 50 * MI
+    lab.pressure.look()
+    lab.observer.memory, slow.processes = 900 * MI, 0
+    lab.after(KILLED_PATIENCE_SECONDS + 0.1)
+    assert lab.ended == [("record-1", Outcome.PENDING)]
+    assert "ExceededGracePeriod" not in lab.reasons, "it was killed in time"
+    lab.leave(slow)
+    lab.after(2)
+    assert lab.ended == [("record-1", Outcome.PENDING), ("record-1", Outcome.GONE)]
 
 
 def test_a_soft_threshold_waits_and_a_hard_one_does_not(tmp_path: Path) -> None:
