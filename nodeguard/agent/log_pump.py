@@ -1,4 +1,7 @@
-"""Whose log is read next: one piece at a time, so that no amount of output keeps the loop from anything else."""
+"""Whose log is read next: one piece at a time, so that no amount of output keeps the loop from anything else.
+
+And for half of the time at most: the loop's thread comes before others, who want to get on as well.
+"""
 
 from __future__ import annotations
 
@@ -45,9 +48,10 @@ class LogPump:
         if not self._takes_logs():
             self._schedule(STANDSTILL_SECONDS)
             return
+        began = self._loop.clock.now()
         key = next(iter(self._waiting))
         reader = self._waiting.pop(key)
         if reader():
             self._waiting.setdefault(key, reader)  # behind all others
         if self._waiting:
-            self._schedule(0.0)
+            self._schedule(self._loop.clock.now() - began)

@@ -31,7 +31,7 @@ def protect() -> tuple[str, ...]:
     if not _lock_memory():
         refused.append("memory locked")
     if not _take_precedence():
-        refused.append(f"nice {NICE}")
+        refused.append(f"real-time priority, nice {NICE}")
     if not _lower_oom_score():
         refused.append(f"oom_score_adj {OOM_SCORE_ADJ}")
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
@@ -46,6 +46,15 @@ def _lock_memory() -> bool:
 
 
 def _take_precedence() -> bool:
+    """Run at once when woken, before all ordinary threads; where that is refused, at least sooner than most.
+
+    Nice alone lets a woken thread wait for whole time slices of others: with 19 tasks wanting two CPUs, up to 0.5 s, in
+    which a hog takes 250 MiB. Real-time threads get 95 % of a CPU at most (kernel.sched_rt_runtime_us), so that
+    nothing here can shut the host out.
+    """
+    with suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+        return True
     try:
         os.sched_setscheduler(0, os.SCHED_OTHER | os.SCHED_RESET_ON_FORK, os.sched_param(0))
         os.setpriority(os.PRIO_PROCESS, 0, NICE)
