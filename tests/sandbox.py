@@ -37,6 +37,7 @@ KEPT_NAMES = frozenset(
         "history.db",
         "history.db-wal",
         "history.db-shm",
+        "history.db-journal",
         "history.lock",
     }
 )

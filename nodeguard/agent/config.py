@@ -23,7 +23,8 @@ from nodeguard.model.finding import Finding, Severity, in_file_order
 from nodeguard.model.node import NodeCapacity
 from nodeguard.model.quantity import Quantity
 from nodeguard.model.scalar import resolve
-from nodeguard.model.threshold import ThresholdValue, without_grace
+from nodeguard.model.signal import Signal
+from nodeguard.model.threshold import ThresholdValue, parse_value, without_grace
 from nodeguard.policy.capacity import Reservations, allocatable, reservation_faults
 from nodeguard.policy.setting import DEFAULT_FEATURES, KNOWN_FEATURES, ResourceSettings
 from nodeguard.policy.threshold import held_back, thresholds_of
@@ -32,6 +33,10 @@ API_VERSION = "kubelet.config.k8s.io/v1beta1"
 KIND = "KubeletConfiguration"
 TREE_NAME = "nodeguard"
 OWN_SECTION = "nodeguard"
+
+SMALL_NODE_BYTES = 1000 * 2**20
+SMALL_NODE_MEMORY = parse_value("10%")
+"""The default of memory.available below that size: 100Mi are too much to keep of an arena of 256Mi."""
 NODE_STATUS_UPDATE_NS, NODE_STATUS_REPORT_NS = 10 * 10**9, 300 * 10**9
 
 
@@ -168,13 +173,21 @@ class Config:
 
     def allocatable(self, node: NodeCapacity) -> dict[str, Quantity]:
         """``status.allocatable`` of a node of this capacity."""
-        return allocatable(node, self.reservations(), held_back(self.eviction_hard))
+        return allocatable(node, self.reservations(), held_back(self._hard_for(node)))
 
-    def eviction(self) -> EvictionConfig:
-        """What decides who is evicted, and when."""
+    def _hard_for(self, node: NodeCapacity | None) -> Mapping[str, ThresholdValue | None]:
+        """The hard thresholds, with a default that leaves a small node something to give to pods."""
+        signal = Signal.MEMORY_AVAILABLE.value
+        is_default = self.origins.get(_entry_name(BY_NAME["evictionHard"], signal)) == "default"
+        if node is None or not is_default or node.memory_bytes >= SMALL_NODE_BYTES:
+            return self.eviction_hard
+        return {**self.eviction_hard, signal: SMALL_NODE_MEMORY}
+
+    def eviction(self, node: NodeCapacity | None = None) -> EvictionConfig:
+        """What decides who is evicted, and when; on this node, or on any that is not small."""
         return EvictionConfig(
             thresholds=thresholds_of(
-                hard=self.eviction_hard,
+                hard=self._hard_for(node),
                 soft=self.eviction_soft,
                 grace_ns=self.eviction_soft_grace_period_ns,
                 min_reclaim=self.eviction_minimum_reclaim,

@@ -53,7 +53,7 @@ class Guard:
     def __init__(self, host: Host, config: Config, workers: Callable[[], Sequence[PodWorker]]) -> None:
         self._host, self._workers = host, workers
         self._is_open = False
-        eviction, modes = config.eviction(), config.eviction_mode
+        eviction, modes = config.eviction(host.capacity), config.eviction_mode
         in_force = in_mode(eviction.thresholds, modes, EvictionMode.ENFORCE, EvictionMode.OBSERVE)
         on_trial = in_mode(eviction.thresholds, modes, EvictionMode.OBSERVE)
         layout = read_layout(host.paths)

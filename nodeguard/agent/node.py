@@ -192,7 +192,9 @@ class Node:
             cgroup_version=driver.version,
             has_swap_controller=driver.has("memory", "memory.swap.max" if driver.version == 2 else MEMSW),
         )
-        tree = Tree(root, paths.run_dir, owner=owner, capacity=node_capacity, settings=resources)
+        tree = Tree(
+            root, paths.run_dir, owner=owner, capacity=node_capacity, settings=resources, reserved=config.reservations()
+        )
         try:
             tree.open()
         except BaseException:

@@ -47,7 +47,7 @@ def look_at_host(config: Config, capacity: NodeCapacity) -> HostLook:
     disks = _read_file_systems(Paths.of(config))
     nodefs, imagefs, containerfs = (disks[name].device if name in disks else None for name in _FILE_SYSTEM_SIGNALS)
     layout = Layout(dedicated_image_fs=imagefs != nodefs, split_container_fs=imagefs != containerfs)
-    settings = config.eviction()
+    settings = config.eviction(capacity)
     in_force = in_mode(settings.thresholds, config.eviction_mode, EvictionMode.ENFORCE, EvictionMode.OBSERVE)
     on_trial = in_mode(in_force, config.eviction_mode, EvictionMode.OBSERVE)
     found = {**_memory_and_pids(config, capacity), **_disk_signals(disks)}

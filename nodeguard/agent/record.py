@@ -135,7 +135,10 @@ def remove_words_of_dead(directory: Path, boot_id: str) -> None:
 
 
 def _is_of_the_living(path: Path, boot_id: str) -> bool:
-    if path.name.startswith("."):  # being written, unless the writer died of it
+    if path.name.startswith("."):  # being written, unless the writer died of it: .PID.json and .PID.json.PID
+        pid = path.name.split(".")[1]
+        if pid.isdecimal() and not Path(f"/proc/{pid}").exists():
+            return False
         return path.stat().st_mtime > time.time() - _WRITING_SECONDS
     with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)  # whatever somebody put there

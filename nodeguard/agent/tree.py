@@ -21,6 +21,7 @@ from nodeguard.kernel.cgroup.driver import Driver
 from nodeguard.model.node import CgroupLimits, NodeCapacity
 from nodeguard.model.pod import QOSClass
 from nodeguard.policy import limits
+from nodeguard.policy.capacity import Reservations
 from nodeguard.policy.control import control_files
 from nodeguard.policy.setting import ResourceSettings
 from nodeguard.runtime import rootfs
@@ -42,10 +43,13 @@ class Tree:
         owner: Owner,
         capacity: NodeCapacity,
         settings: ResourceSettings,
+        reserved: Reservations,
     ) -> None:
+        """``reserved`` is kept from all pods together: it is not part of the root's limits."""
         self._driver, self._root, self._run_dir = root.driver, root.path, run_dir
         self._release = root.release
         self._owner, self._capacity, self._settings = owner, capacity, settings
+        self._reserved = reserved
         self._millicpu: Counter[str] = Counter()
         self._pods = 0
         self._written: dict[str, CgroupLimits] = {}
@@ -77,7 +81,7 @@ class Tree:
                         f"({other.capacity}, here {self._capacity_key()})"
                     )
             self._driver.create(self._root, OWNER_MARK)
-            self._write(self._root, limits.root_limits(self._capacity, self._settings))
+            self._write(self._root, limits.root_limits(self._capacity, self._settings, self._reserved))
             for qos in QOSClass:
                 self._driver.create(self.tier(qos), OWNER_MARK)
             self._share_and_weigh()

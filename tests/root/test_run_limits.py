@@ -142,6 +142,23 @@ def test_tiers_have_the_sums_of_their_pods_and_the_root_has_the_arena(sandbox: S
         finish(running)
 
 
+def test_what_is_reserved_is_kept_from_all_pods_together(sandbox: Sandbox) -> None:
+    options = (
+        "--capacity",
+        "cpu=1,memory=512Mi",
+        "--system-reserved",
+        "memory=100Mi",
+        "--kube-reserved",
+        "memory=28Mi",
+    )
+    with start_pods(sandbox, script_pod(UNTIL_TERM), options=options) as running:
+        wait_for_up(running)
+        limit = control(sandbox.tree_root, "memory.limit_in_bytes" if VERSION == 1 else "memory.max")
+        assert limit == str(412 << 20)
+        running.signal(signal.SIGTERM)
+        finish(running)
+
+
 def test_a_tier_loses_the_weight_of_a_pod_that_has_ended(sandbox: Sandbox) -> None:
     short = pod("short", container(script="sleep 1", resources=resources("cpu=500m")))
     long = pod("long", container(resources=resources("cpu=250m")))
@@ -272,10 +289,9 @@ def test_a_memory_volume_is_full_at_its_size(sandbox: Sandbox, volume: Json, wan
 
 
 def test_an_arena_kills_before_the_host_suffers(sandbox: Sandbox) -> None:
-    """A pod without any limit meets the limit of the arena."""
-    outcome = run_pods(
-        sandbox, script_pod("head -c 500M /dev/zero | tail"), options=("--capacity", "cpu=1,memory=64Mi")
-    )
+    """A pod without any limit meets the limit of the arena, where nobody is evicted before."""
+    options = ("--capacity", "cpu=1,memory=64Mi", "--eviction-mode", "off")
+    outcome = run_pods(sandbox, script_pod("head -c 500M /dev/zero | tail"), options=options)
     assert outcome.terminated()["reason"] == "OOMKilled"
     assert outcome.code == 137
 
