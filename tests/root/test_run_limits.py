@@ -154,7 +154,7 @@ def test_what_is_reserved_is_kept_from_all_pods_together(sandbox: Sandbox) -> No
     with start_pods(sandbox, script_pod(UNTIL_TERM), options=options) as running:
         wait_for_up(running)
         limit = control(sandbox.tree_root, "memory.limit_in_bytes" if VERSION == 1 else "memory.max")
-        assert limit == str(412 << 20)
+        assert limit == str(384 << 20)
         running.signal(signal.SIGTERM)
         finish(running)
 
