@@ -51,7 +51,7 @@ def killed(status: bytes, stat: bytes) -> bool:
     """Whether SIGKILL is pending according to /proc/PID/status, or was taken already according to /proc/PID/stat.
 
     kill(2) leaves the bit of the thread group set until the end; cgroup.kill sets that of the thread alone, which is
-    gone as soon as the thread has taken the signal. From then on its flags say that it was killed and is on its way out.
+    gone as soon as the thread has taken the signal. From then on its flags say that it was killed and goes.
 
     Source: Linux, kernel/signal.c (send_sig, get_signal), include/linux/sched.h (PF_EXITING, PF_SIGNALED).
     """
