@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from nodeguard.agent.candidate import Candidates
 from nodeguard.agent.config import Config
@@ -38,6 +39,9 @@ from nodeguard.policy.pressure_admission import PRESSURE_CONDITIONS
 from nodeguard.policy.qos import qos_class
 from nodeguard.policy.signal_state import in_mode
 from nodeguard.policy.threshold import with_containerfs
+
+if TYPE_CHECKING:
+    from nodeguard.agent.throttle import ThrottleWatch
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +110,7 @@ class Guard:
             host.settings.node_name,
             then=lambda: self._loop.look(),
         )
+        self._throttle = _throttle_watch(host, workers)
         self._live = LiveNode(host.loop, host.paths.run_dir, host.owner, node=self.status.node)
         self._loop = PressureLoop(
             host,
@@ -132,11 +137,15 @@ class Guard:
         self.status.open()
         self._garbage.open()
         self._is_open = True
+        if self._throttle is not None:
+            self._throttle.open()
         self._look_at_limits()
 
     def close(self) -> None:
         """Nobody looks any more."""
         self._is_open = False
+        if self._throttle is not None:
+            self._throttle.close()
         self._loop.close()
         self._garbage.close()
         self._disks.close()
@@ -249,6 +258,14 @@ class Guard:
         if signal.resource is not Resource.EPHEMERAL_STORAGE or observed is None or because.available is None:
             return None
         return max(0, observed.available - because.available)
+
+
+def _throttle_watch(host: Host, workers: Callable[[], Sequence[PodWorker]]) -> ThrottleWatch | None:
+    if not host.resources.throttles_memory:
+        return None
+    from nodeguard.agent.throttle import ThrottleWatch  # statistics, which nothing else here needs
+
+    return ThrottleWatch(host, workers)
 
 
 def _disk_space_manager(

@@ -45,6 +45,11 @@ class ResourceSettings:
         return self.cgroup_version == 2 and MEMORY_QOS in self.features
 
     @property
+    def throttles_memory(self) -> bool:
+        """Whether containers have a ``memory.high``."""
+        return self.enforces_memory_qos and self.memory_throttling_factor is not None
+
+    @property
     def reserves_memory(self) -> bool:
         """Whether requests are protected by ``memory.min`` and ``memory.low``."""
         return self.enforces_memory_qos and self.memory_reservation_policy == TIERED_RESERVATION
