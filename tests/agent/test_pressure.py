@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -347,6 +348,21 @@ def test_a_flap_begins_the_grace_period_anew(tmp_path: Path) -> None:
     assert lab.did == ["relieve 100Mi", "relieve 100Mi"]
     lab.after(10)
     assert lab.did[2:] == ["stop a 1"]
+
+
+def test_a_condition_does_not_flap(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, {}, soft={"memory.available": "300Mi"}, grace_seconds=60)
+    lab.add("a", 800)
+    lab.pressure.open()
+    for _ in range(30):  # ten minutes
+        lab.observer.memory = 200 * MI
+        lab.after(10)
+        lab.observer.memory = 400 * MI
+        lab.after(10)
+    told = [conditions for conditions, _ in lab.reported]
+    changes = sum(before != now for before, now in pairwise(told))
+    assert (told[0], changes, told[-1]) == ((), 1, (Pressure.MEMORY,))
+    assert not [what for what in lab.did if not what.startswith("relieve")]
 
 
 def test_observing_records_and_lets_live(tmp_path: Path) -> None:
