@@ -108,7 +108,8 @@ class Loop:
         """Make calls until ``done()`` is true (asked after every round)."""
         while not done():
             for key, _ in self._selector.select(self._seconds_to_next()):
-                key.data()
+                if self._selector.get_map().get(key.fd) is key:  # not forgotten meanwhile by another one's call
+                    key.data()
             self._run_due()
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -51,6 +52,23 @@ def test_a_descriptor_is_watched_until_it_is_forgotten(loop: Loop) -> None:
     assert calls == [b"a", b"b"]
     os.close(write_fd)
     loop.close_fd(read_fd)
+
+
+def test_what_one_call_has_forgotten_the_other_is_not_called_for(loop: Loop) -> None:
+    ends = [os.eventfd(1), os.eventfd(1)]
+    calls: list[int] = []
+
+    def forget_both(fd: int) -> None:
+        calls.append(fd)
+        for each in ends:
+            loop.unwatch(each)
+
+    for fd in ends:
+        loop.watch(fd, partial(forget_both, fd))
+    loop.run_until(lambda: bool(calls))
+    assert len(calls) == 1
+    for fd in ends:
+        os.close(fd)
 
 
 def test_threads_work_and_the_loop_gets_results_and_errors(loop: Loop) -> None:

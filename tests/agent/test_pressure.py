@@ -17,6 +17,7 @@ from nodeguard.agent.event import EventSource
 from nodeguard.agent.eviction import KILLED_PATIENCE_SECONDS, TURN_PATIENCE_SECONDS, Evictor, Victim
 from nodeguard.agent.loop import Timer
 from nodeguard.agent.observe import MemoryLook, OtherLook
+from nodeguard.agent.pod_disk import DiskUsage
 from nodeguard.agent.pressure import ANNOUNCE_SECONDS, NOBODY_LEFT_SECONDS, RECLAIM_AGAIN_SECONDS, PressureLoop
 from nodeguard.agent.turn import Turn
 from nodeguard.errors import HostLacks
@@ -26,6 +27,7 @@ from nodeguard.model.eviction import Eviction, EvictionConfig, EvictionMode, Lay
 from nodeguard.model.meta import Event
 from nodeguard.model.pod import Pod
 from nodeguard.model.signal import Pressure, Signal
+from nodeguard.model.stats import FsUsage
 from nodeguard.model.status import StopRequest
 from nodeguard.model.threshold import parse_value
 from nodeguard.policy.threshold import thresholds_of
@@ -175,7 +177,8 @@ class Lab:
             settings=SimpleNamespace(node_name="node"),
         )
         workers: Any = lambda: self.workers  # noqa: E731
-        self.candidates = Candidates(workers, lambda _: None)
+        self.disk: dict[str, DiskUsage] = {}
+        self.candidates = Candidates(workers, self.disk.get)
         self.turn = Turn(tmp_path / "eviction.lock")
         given = thresholds_of(
             hard={signal: parse_value(value) for signal, value in hard.items()},
@@ -549,6 +552,42 @@ def test_a_soft_victim_that_is_hurried_may_still_clear_its_disk(tmp_path: Path) 
     lab.after(KILLED_PATIENCE_SECONDS + 5)
     assert lab.did[2:] == ["strike a", "stop a 0"]
     assert "ExceededGracePeriod" not in lab.reasons
+
+
+def test_own_limits_are_enforced_while_a_soft_victim_has_its_grace_period(tmp_path: Path) -> None:
+    """And whoever was killed for one does not keep a node that is short of memory waiting."""
+    lab = Lab(
+        tmp_path,
+        {"memory.available": "100Mi"},
+        soft={"memory.available": "300Mi"},
+        grace_seconds=1,
+        max_pod_grace_seconds=600,
+    )
+    soft = lab.add("soft", 500, termination_grace_period_seconds=600)
+    full = lab.add("full", 10, limits="ephemeral-storage=10Mi")
+    other = lab.add("other", 300, requests="memory=1Mi")
+    lab.pressure.open()
+    lab.observer.memory = 200 * MI
+    lab.after(2)
+    assert lab.did == ["relieve 100Mi", "stop soft 600"]
+    lab.disk["full"] = DiskUsage(
+        containers={"app": (FsUsage(used_bytes=20 * MI), FsUsage(used_bytes=0))},
+        volumes=(),
+        ephemeral_storage=FsUsage(used_bytes=20 * MI),
+        measured_at=0.0,
+    )
+    lab.pressure.storage_changed()
+    lab.pressure.storage_changed()
+    assert lab.did[2:] == ["stop full 1"]
+    assert (soft.is_gone, full.is_gone) == (False, False)
+    lab.observer.memory = 50 * MI
+    lab.after(0.1)
+    assert lab.did[3:] == ["strike soft", "stop soft 0", "strike full", "stop full 0"]
+    lab.leave(soft)  # not enough, and the files of the other one are still being removed
+    lab.pressure.storage_changed()
+    lab.after(KILLED_PATIENCE_SECONDS + 0.3)
+    assert lab.did[7:] == ["strike other", "stop other 0"]
+    assert other.stop_request is not None
 
 
 def test_nobody_is_told_the_same_all_the_time(lab: Lab) -> None:
