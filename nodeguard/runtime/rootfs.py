@@ -24,6 +24,9 @@ _DISK_FILE_SYSTEMS = frozenset(
         *("vfat", "exfat", "ntfs3", "iso9660", "fuseblk", "nfs", "nfs4", "cifs", "ceph", "virtiofs", "9p"),
     )
 )
+
+_TEMPORARY = ("/tmp/", "/var/tmp/")
+
 _PRIVATE_TO_THE_HOST = ("/proc", "/sys", "/dev", "/run", "/boot/efi")
 
 
@@ -107,7 +110,8 @@ def host_submounts(mounts: Iterable[MountPoint], hidden: Iterable[str] = ()) -> 
     """The disks mounted below ``/`` (a separate /usr, /home …) as read-only mounts for a container on the host's root.
 
     ``hidden`` names directories that stay out together with everything below them. A part of the root's own disk that
-    is mounted once more stays out, too: those come and go with other people's containers, at any moment.
+    is mounted once more stays out, too: those come and go with other people's containers, at any moment. So do mounts
+    below /tmp and /var/tmp.
     """
     mounts = tuple(mounts)
     root_disk = next((entry.source for entry in mounts if entry.mount_point == "/"), None)
@@ -118,6 +122,8 @@ def host_submounts(mounts: Iterable[MountPoint], hidden: Iterable[str] = ()) -> 
         if point == "/" or entry.file_system not in _DISK_FILE_SYSTEMS:
             continue
         if entry.source == root_disk and entry.root != "/" and entry.file_system != "btrfs":
+            continue
+        if point.startswith(_TEMPORARY):
             continue
         if any(point == path or point.startswith(path.rstrip("/") + "/") for path in closed):
             continue

@@ -23,6 +23,7 @@ MOUNTINFO = r"""
 30 22 0:44 / /var/lib/docker/overlay2/x/merged rw - overlay overlay rw
 31 22 254:3 /sub /opt rw - ext4 /dev/vda3 rw
 32 22 254:1 /var/lib/kubelet/x /var/lib/kubelet/pods/y/volume-subpaths/z rw - ext4 /dev/vda1 rw
+33 22 7:0 / /var/tmp/somebodys-loop rw - ext4 /dev/loop0 rw
 broken line
 """
 
@@ -33,7 +34,7 @@ def test_parse_mountinfo() -> None:
     assert told[0] == ("/", "ext4", ("shared:1",))
     assert told[3] == ("/srv/my data", "xfs", ("master:4",))
     assert entries[4].propagation == ()
-    assert len(entries) == 11
+    assert len(entries) == 12
 
 
 def test_disks_below_the_root_are_shown_read_only_parents_first() -> None:
