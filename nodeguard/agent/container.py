@@ -29,7 +29,7 @@ STANDSTILL_SECONDS = 1.0
 """How long a container that has ended is kept for a reader that takes nothing of its log."""
 
 HURRIED_PIECES = 64
-"""What is still handed on of a log when the pods are being stopped: 4 MiB."""
+"""What is still handed on of a log when pods are being stopped: 4 MiB."""
 
 VANISHED_EXIT_CODE = 137
 TAIL_LINES, TAIL_BYTES = 80, 2048
@@ -340,11 +340,16 @@ class _Instance:
             self._leave()
             return False
         self._last_pieces += 1
-        if self._host.logs.is_hurried and self._last_pieces >= HURRIED_PIECES:
+        if self._is_hurried() and self._last_pieces >= HURRIED_PIECES:
             self._give_up_log()
             return False
         self._be_patient()
         return True
+
+    def _is_hurried(self) -> bool:
+        """An evicted pod is to give back its disk, too, which its log may fill."""
+        view = self._worker.view
+        return self._host.logs.is_hurried or view.terminated_at is not None or view.killed_at is not None
 
     def _be_patient(self) -> None:
         if self._patience is not None:
