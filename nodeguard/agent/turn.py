@@ -14,10 +14,10 @@ class Turn:
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
     def take(self) -> bool:
-        """Whether it is ours now, or was already."""
+        """Whether it is ours now, or was already. A host that has no lock to give is no reason to stop."""
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except OSError:
             return False
         return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -492,6 +493,19 @@ def test_somebody_elses_turn_does_not_last_for_ever(lab: Lab, tmp_path: Path) ->
     assert lab.reasons == ["EvictionThresholdMet"] * lab.reasons.count("EvictionThresholdMet")
     lab.observer.memory = 50 * MI
     lab.after(TURN_PATIENCE_SECONDS + 0.1)
+    assert lab.did == ["strike a", "stop a 0"]
+
+
+def test_a_host_without_locks(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacks(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    lab.add("a", 800)
+    lab.pressure.open()
+    monkeypatch.setattr("fcntl.flock", lacks)
+    lab.observer.memory = 50 * MI
+    lab.after(TURN_PATIENCE_SECONDS + 0.1)
+    monkeypatch.undo()
     assert lab.did == ["strike a", "stop a 0"]
 
 
