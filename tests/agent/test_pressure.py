@@ -492,6 +492,7 @@ def test_somebody_elses_turn_does_not_last_for_ever(lab: Lab, tmp_path: Path) ->
     assert lab.did == []
     assert lab.reasons == ["EvictionThresholdMet"] * lab.reasons.count("EvictionThresholdMet")
     lab.observer.memory = 50 * MI
+    lab.pressure.look()
     lab.after(TURN_PATIENCE_SECONDS + 0.1)
     assert lab.did == ["strike a", "stop a 0"]
 
@@ -504,6 +505,7 @@ def test_a_host_without_locks(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None
     lab.pressure.open()
     monkeypatch.setattr("fcntl.flock", lacks)
     lab.observer.memory = 50 * MI
+    lab.pressure.look()
     lab.after(TURN_PATIENCE_SECONDS + 0.1)
     monkeypatch.undo()
     assert lab.did == ["strike a", "stop a 0"]
