@@ -10,7 +10,10 @@ Source: Linux, Documentation/filesystems/overlayfs.rst.
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from nodeguard.errors import HostLacks, RuntimeFailed
@@ -38,10 +41,16 @@ def ensure_host_root(run_dir: Path, host_root: Path = Path("/")) -> Path:
     Raises:
         HostLacks: overlayfs is missing, or ``/`` is itself an overlay.
     """
-    base = run_dir / "host"
+    view = run_dir / "host" / "root"
+    if not view.is_mount():
+        with _alone(run_dir):  # several containers may be the first one
+            if not view.is_mount():
+                _mount_view(run_dir / "host", host_root)
+    return view
+
+
+def _mount_view(base: Path, host_root: Path) -> None:
     view, empty = base / "root", base / "empty"
-    if view.is_mount():
-        return view
     base.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not base.is_mount():
         mount("nodeguard", str(base), "tmpfs", MS_NOSUID | MS_NODEV, "mode=700,size=64k")
@@ -52,7 +61,17 @@ def ensure_host_root(run_dir: Path, host_root: Path = Path("/")) -> Path:
         mount("nodeguard", str(view), "overlay", MS_RDONLY, lower)
     except OSError as e:
         raise _explain(e, str(host_root)) from e
-    return view
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """No other thread or process is here at the same time."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def unmount_host(run_dir: Path) -> bool:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -448,3 +449,14 @@ def test_a_damaged_archive_is_said_clearly(machine: Machine, tmp_path: Path) -> 
     with pytest.raises(RuntimeFailed, match="skopeo: ") as caught:
         image.ensure_unpacked(image.classify(str(layout)), machine.sandbox.state_dir / "images")
     assert caught.value.reason == "ErrImagePull"
+
+
+def test_many_may_be_the_first_to_need_the_hosts_root(sandbox: Sandbox) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        views = list(threads.map(lambda _: rootfs.ensure_host_root(sandbox.run_dir), range(8)))
+    try:
+        assert len(set(views)) == 1
+        assert mount_points(str(sandbox.run_dir)) == [str(sandbox.run_dir / "host"), str(views[0])]
+        assert (views[0] / "etc" / "passwd").exists()
+    finally:
+        rootfs.unmount_host(sandbox.run_dir)

@@ -222,7 +222,7 @@ def test_a_full_disk_is_the_containers_own_error(sandbox: Sandbox, make: tuple[s
         volumes=[{"name": "data", "emptyDir": {}}],
     )
     with small_disk(sandbox.state_dir, *make, mib=mib):
-        outcome = run_pods(sandbox, full)
+        outcome = run_pods(sandbox, full, options=("--eviction-mode", "off"))
         assert outcome.code == 0, outcome.text
         assert "left with 1" in outcome.log()
         assert any("No space left on device" in line for line in outcome.log()), outcome.log()
