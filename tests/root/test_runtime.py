@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sandbox import Sandbox, mount_points, patient
@@ -451,7 +452,12 @@ def test_a_damaged_archive_is_said_clearly(machine: Machine, tmp_path: Path) -> 
     assert caught.value.reason == "ErrImagePull"
 
 
-def test_many_may_be_the_first_to_need_the_hosts_root(sandbox: Sandbox) -> None:
+def test_many_may_be_the_first_to_need_the_hosts_root(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    def mount_slowly(*words: Any) -> None:
+        time.sleep(0.05)
+        mount.mount(*words)
+
+    monkeypatch.setattr(rootfs, "mount", mount_slowly)
     with ThreadPoolExecutor(8) as threads:
         views = list(threads.map(lambda _: rootfs.ensure_host_root(sandbox.run_dir), range(8)))
     try:
