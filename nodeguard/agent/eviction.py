@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from nodeguard.agent.host import Host
 from nodeguard.agent.pod import PodWorker
 from nodeguard.agent.turn import Turn
-from nodeguard.model.decision import Outcome
 from nodeguard.model.eviction import EVICTED, Eviction
+from nodeguard.model.eviction_pass import Outcome
 from nodeguard.model.signal import Resource, Signal
 
 log = logging.getLogger(__name__)

@@ -5,34 +5,33 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from nodeguard.agent.candidate import Candidates
 from nodeguard.agent.config import Config
 from nodeguard.agent.disk import DiskMeter, read_cpu, read_layout
 from nodeguard.agent.eviction import Evictor, Victim
-from nodeguard.agent.garbage import GarbageCollector
 from nodeguard.agent.gate import Refusal, RefusedUnderPressure, refuse_under_pressure
 from nodeguard.agent.history import new_id
 from nodeguard.agent.host import Host
 from nodeguard.agent.legacy_disk import DiskSpaceManager
 from nodeguard.agent.live import LiveNode
+from nodeguard.agent.loop import Timer
 from nodeguard.agent.node_facts import node_facts
 from nodeguard.agent.node_status import NodeStatus, pressures_told
 from nodeguard.agent.observe import Arena, Observer, file_systems_of
 from nodeguard.agent.pod import PodWorker
 from nodeguard.agent.pressure import PressureLoop
-from nodeguard.agent.reclaim import Reclaimer
 from nodeguard.agent.relief import Relief
 from nodeguard.agent.turn import Turn
 from nodeguard.kernel.filesystem import OpenFileSystem
 from nodeguard.kernel.protection import protect
-from nodeguard.model.decision import Action, Outcome, Pass, Progress
 from nodeguard.model.eviction import Eviction, EvictionMode
+from nodeguard.model.eviction_pass import Action, Outcome, Pass
 from nodeguard.model.node import MountPlace
 from nodeguard.model.pod import Pod
 from nodeguard.model.signal import Resource, Signal
-from nodeguard.policy.decision import eviction_record, rejection_record
 from nodeguard.policy.legacy_disk import DiskSpacePolicy, FsInfo
 from nodeguard.policy.node_condition import NodeEvent
 from nodeguard.policy.pressure_admission import PRESSURE_CONDITIONS
@@ -43,7 +42,15 @@ from nodeguard.policy.threshold import with_containerfs
 if TYPE_CHECKING:
     from nodeguard.agent.throttle import ThrottleWatch
 
+if TYPE_CHECKING:
+    from nodeguard.agent.garbage import GarbageCollector
+    from nodeguard.agent.reclaim import Reclaimer
+    from nodeguard.model.decision import DecisionRecord
+
 log = logging.getLogger(__name__)
+
+FIRST_WORD_SECONDS = 0.2
+"""When others hear of the node for the first time: the start of pods comes first."""
 
 LIMITS_SECONDS = 10.0
 """How often pods are asked what the kernel refused them, and whom it killed."""
@@ -81,10 +88,9 @@ class Guard:
             thorough_seconds=config.volume_stats_agg_period_ns / 1e9,
         )
         self._candidates = Candidates(workers, self._disks.usage)
-        reclaimer = Reclaimer.of(config, host.paths, workers)
-        self._garbage = GarbageCollector(
-            host.loop, reclaimer, collects_images=reclaimer.collects_images, tell=self._warn_of_node
-        )
+        self._config = config
+        self._garbage: GarbageCollector | None = None
+        self._opening: Timer | None = None
         self.status = NodeStatus(
             node_facts(config, host.capacity, name=host.settings.node_name, runtime=host.runtime.name),
             loop=host.loop,
@@ -120,7 +126,7 @@ class Guard:
             layout=layout,
             candidates=self._candidates,
             evictor=Evictor(host, Turn(host.paths.run_dir / "eviction.lock"), ended=self._ended),
-            reclaim=reclaimer.reclaim,
+            reclaim=lambda steps: self._reclaimer.reclaim(steps),
             refresh=self._disks.refresh,
             relieve=relief.ask,
             status=self.status,
@@ -134,7 +140,20 @@ class Guard:
         if refused:
             log.info("this host refuses to its agent: %s", ", ".join(refused))
         self._loop.open()
+        self._opening = self._host.loop.call_at(self._host.clock.now() + FIRST_WORD_SECONDS, self._open_the_rest)
+
+    def _open_the_rest(self) -> None:
+        """What can wait until the first pods have started."""
+        from nodeguard.agent.garbage import GarbageCollector
+
+        self._opening = None
         self.status.open()
+        self._garbage = GarbageCollector(
+            self._host.loop,
+            self._reclaimer,
+            collects_images=self._reclaimer.collects_images,
+            tell=self._warn_of_node,
+        )
         self._garbage.open()
         self._is_open = True
         if self._throttle is not None:
@@ -143,11 +162,16 @@ class Guard:
 
     def close(self) -> None:
         """Nobody looks any more."""
+        if self._opening is not None:
+            self._opening.cancel()
+            if self._loop.conditions:  # an end that came early has its reasons, and they are told
+                self._open_the_rest()
         self._is_open = False
         if self._throttle is not None:
             self._throttle.close()
         self._loop.close()
-        self._garbage.close()
+        if self._garbage is not None:
+            self._garbage.close()
         self._disks.close()
         self._live.close()
         self.status.close()
@@ -189,6 +213,12 @@ class Guard:
                 worker.look_at_limits()
         self._host.loop.call_at(self._host.clock.now() + LIMITS_SECONDS, self._look_at_limits)
 
+    @cached_property
+    def _reclaimer(self) -> Reclaimer:
+        from nodeguard.agent.reclaim import Reclaimer
+
+        return Reclaimer.of(self._config, self._host.paths, self._workers)
+
     def _storage_changed(self) -> None:
         self._loop.storage_changed()
 
@@ -215,17 +245,24 @@ class Guard:
         at = offset + looked.now_ns / 1e9
         crossed_ns = looked.decision.memory.first_met_ns.get(eviction.threshold) if eviction.threshold else None
         crossed_at = None if crossed_ns is None else offset + crossed_ns / 1e9
-        self._host.history.append(
-            lambda: eviction_record(
+
+        def make() -> DecisionRecord:
+            from nodeguard.policy.decision import eviction_record  # records cost a start too much
+
+            return eviction_record(
                 looked, eviction, id_=id_, node_name=node_name, at=at, crossed_at=crossed_at, action=action
             )
-        )
+
+        self._host.history.append(make)
         return id_
 
     def _record_refusal(self, refusal: Refusal, conditions: Sequence[str]) -> None:
         id_, at, node_name = new_id(), self._host.clock.now(), self._host.settings.node_name
-        self._host.history.append(
-            lambda: rejection_record(
+
+        def make() -> DecisionRecord:
+            from nodeguard.policy.decision import rejection_record
+
+            return rejection_record(
                 refusal.pod,
                 id_=id_,
                 node_name=node_name,
@@ -235,9 +272,12 @@ class Guard:
                 message=refusal.message,
                 conditions=conditions,
             )
-        )
+
+        self._host.history.append(make)
 
     def _ended(self, victim: Victim, outcome: Outcome) -> None:
+        from nodeguard.model.decision import Progress
+
         self._host.history.update(
             victim.record_id,
             Progress(

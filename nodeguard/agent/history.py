@@ -22,15 +22,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nodeguard.errors import HistoryDamaged, NodeguardError, PermissionDenied
-from nodeguard.model.decision import Action, DecisionRecord, DecisionType, Progress
 from nodeguard.model.instant import parse_rfc3339
 from nodeguard.model.meta import Event
 from nodeguard.model.unwire import from_wire
 from nodeguard.model.wire import to_wire
-from nodeguard.policy.decision import progressed
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
+
+    from nodeguard.model.decision import DecisionRecord, Progress
 
 log = logging.getLogger(__name__)
 
@@ -378,6 +378,9 @@ def _update_decision(id_: str, progress: Progress) -> Write:
         found = connection.execute("SELECT body FROM entry WHERE id = ?", (id_,)).fetchone()
         if found is None:  # pruned meanwhile
             return
+        from nodeguard.model.decision import DecisionRecord
+        from nodeguard.policy.decision import progressed
+
         record = progressed(from_wire(DecisionRecord, json.loads(found[0])), progress)
         connection.execute("UPDATE entry SET body = ? WHERE id = ?", (_record_json(record), id_))
 
@@ -422,6 +425,8 @@ def count_evictions(path: Path) -> dict[str, int]:
         "SELECT json_extract(body, '$.signal') FROM entry WHERE kind = 'decision' "
         "AND json_extract(body, '$.type') IN (?, ?) AND json_extract(body, '$.action') = ?"
     )
+    from nodeguard.model.decision import Action, DecisionType
+
     rows = _select(path, query, [DecisionType.EVICTION, DecisionType.LIMIT_EXCEEDED, Action.EVICT])
     return dict(Counter(signal for (signal,) in rows if signal is not None))
 

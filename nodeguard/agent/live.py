@@ -16,8 +16,7 @@ from typing import Any
 
 from nodeguard.agent.loop import Loop
 from nodeguard.agent.record import Owner, write_json
-from nodeguard.model.decision import Pass
-from nodeguard.policy.replay import scenario_document
+from nodeguard.model.eviction_pass import Pass
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +52,8 @@ class LiveNode:
     def _write(self, looked: Pass, at: float) -> None:
         node = self._node()
         name = node.get("metadata", {}).get("name", "")
+        from nodeguard.policy.replay import scenario_document  # not before something is to be written
+
         scenario = scenario_document(looked, name=f"{name}-now", node=node)
         with self._writing:
             if self._is_open:

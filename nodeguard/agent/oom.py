@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from nodeguard.agent.history import new_id
 from nodeguard.agent.host import Host
 from nodeguard.errors import NodeguardError
 from nodeguard.kernel.cgroup.driver import Driver
 from nodeguard.kernel.cgroup.memory import read_limit
-from nodeguard.model.decision import Level
+from nodeguard.model.eviction_pass import Level
 from nodeguard.model.pod import Pod
-from nodeguard.policy.decision import oom_record
 from nodeguard.policy.eviction_facts import facts_of
+
+if TYPE_CHECKING:
+    from nodeguard.model.decision import DecisionRecord
 
 
 def record(host: Host, pod: Pod, pod_cgroup: str, container: str, *, kills: int) -> None:
@@ -20,8 +23,11 @@ def record(host: Host, pod: Pod, pod_cgroup: str, container: str, *, kills: int)
     level, cgroup, limit_bytes = _reached(host.driver, f"{pod_cgroup}/{container}", pod_cgroup, host.tree.root)
     usage_bytes = None if limit_bytes is None else _peak(host.driver, cgroup)
     id_, at, node_name = new_id(), host.clock.now(), host.settings.node_name
-    host.history.append(
-        lambda: oom_record(
+
+    def make() -> DecisionRecord:
+        from nodeguard.policy.decision import oom_record  # records cost a start too much
+
+        return oom_record(
             facts_of(pod),
             id_=id_,
             node_name=node_name,
@@ -33,7 +39,8 @@ def record(host: Host, pod: Pod, pod_cgroup: str, container: str, *, kills: int)
             container=container,
             kills=kills,
         )
-    )
+
+    host.history.append(make)
 
 
 def _reached(driver: Driver, container: str, pod: str, root: str) -> tuple[Level, str, int | None]:

@@ -18,9 +18,8 @@ from nodeguard.agent.history import new_id
 from nodeguard.agent.host import Host
 from nodeguard.errors import NodeguardError
 from nodeguard.kernel.cgroup.driver import Driver
-from nodeguard.model.decision import Level
+from nodeguard.model.eviction_pass import Level
 from nodeguard.model.pod import Pod
-from nodeguard.policy.decision import PIDS_REASON, limit_record
 from nodeguard.policy.eviction_facts import facts_of
 
 
@@ -69,6 +68,8 @@ class PidLimits:
         return count - before if count >= before else count
 
     def _tell(self, news: Refused) -> None:
+        from nodeguard.policy.decision import PIDS_REASON, limit_record  # records cost a start too much
+
         host, pod = self._host, self._pod
         id_, at, node_name = new_id(), host.clock.now(), host.settings.node_name
         record = limit_record(

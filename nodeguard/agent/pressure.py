@@ -21,7 +21,6 @@ from nodeguard.agent.host import Host
 from nodeguard.agent.loop import Timer
 from nodeguard.agent.node_status import NodeStatus
 from nodeguard.agent.observe import MemoryLook, Observer
-from nodeguard.model.decision import Action, Pass
 from nodeguard.model.eviction import (
     Candidate,
     Decision,
@@ -34,6 +33,7 @@ from nodeguard.model.eviction import (
     ReclaimStep,
     Snapshot,
 )
+from nodeguard.model.eviction_pass import Action, Pass
 from nodeguard.model.signal import Pressure, Resource, Signal
 from nodeguard.model.threshold import Threshold
 from nodeguard.policy.alertness import alarm_levels, is_quiet, next_change_ns, unknown_conditions, watchfulness
@@ -58,6 +58,9 @@ ANNOUNCE_SECONDS = 10.0
 
 TELL_SECONDS = 10.0
 """How often somebody hears of a node on which nothing happens."""
+
+FIRST_TELL_SECONDS = 1.0
+"""And when for the first time: pods are to be started before."""
 
 _MEMORY = (Signal.MEMORY_AVAILABLE, Signal.ALLOCATABLE_MEMORY_AVAILABLE)
 _WATCHED = (EvictionMode.ENFORCE, EvictionMode.OBSERVE)
@@ -118,7 +121,7 @@ class PressureLoop:
         self._announced_at: dict[Threshold, float] = {}
         self._would_have_gone = ""
         self._observe_at = 0.0
-        self._tell_at = 0.0
+        self._tell_at = host.clock.now() + FIRST_TELL_SECONDS
         self._unknown: frozenset[Pressure] | None = None
         self._measured: tuple[Candidate, ...] = ()
         self._timer: Timer | None = None

@@ -9,7 +9,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from nodeguard.kernel import proc
-from nodeguard.kernel.cgroup.stat import parse_pressure
 from nodeguard.kernel.link import LinkCounters, parse_links
 from nodeguard.model.contention import ContentionSample, CpuTime, LinkLoss
 from nodeguard.model.node import NodeAddress, NodeSystemInfo
@@ -64,6 +63,8 @@ def read_boot_time(root: Path = Path("/proc")) -> float | None:
 
 def read_contention(root: Path = Path("/proc")) -> ContentionSample:
     """How long tasks wait, how busy the CPUs are, what the links lose."""
+    from nodeguard.kernel.cgroup.stat import parse_pressure  # nobody asks before pods have started
+
     links = _text(root / "net/dev")
     return ContentionSample(
         cpu=parse_pressure(_text(root / "pressure/cpu")),

@@ -11,15 +11,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
-from nodeguard.model.eviction import (
-    Decision,
-    EvictionConfig,
-    EvictionMemory,
-    Observations,
-    Ranked,
-    Snapshot,
-    VictimPolicy,
-)
+from nodeguard.model.eviction import Ranked, VictimPolicy
+from nodeguard.model.eviction_pass import Action as Action
+from nodeguard.model.eviction_pass import Level as Level
+from nodeguard.model.eviction_pass import Outcome as Outcome
+from nodeguard.model.eviction_pass import Pass as Pass
 from nodeguard.model.pod import QOSClass
 
 
@@ -36,34 +32,6 @@ class DecisionType(StrEnum):
     REJECTED = "Rejected"
     """The pod was not let in."""
     TAINT_EVICTION = "TaintEviction"
-
-
-class Action(StrEnum):
-    """Whether the eviction mode of the signal lets an eviction happen."""
-
-    EVICT = "evict"
-    WOULD_EVICT = "wouldEvict"
-    """``observe``: the pod was left alone."""
-
-
-class Outcome(StrEnum):
-    """What has become of a pod that was to be stopped."""
-
-    PENDING = "pending"
-    GONE = "gone"
-    FAILED = "failed"
-
-
-class Level(StrEnum):
-    """Whose limit was reached."""
-
-    CONTAINER = "container"
-    POD = "pod"
-    TIER = "tier"
-    """The QoS class's cgroup."""
-    ROOT = "root"
-    """The cgroup of all pods."""
-    HOST = "host"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,19 +138,3 @@ class Progress:
     freed_bytes: int | None = None
     outcome: Outcome | None = None
     note: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pass:
-    """One pass of the eviction manager: what went into ``evaluate``, and what came out.
-
-    ``memory`` is the one before the pass; ``after_reclaim`` are the observations that a node-level reclaim left, None
-    where there was none.
-    """
-
-    config: EvictionConfig
-    memory: EvictionMemory
-    snapshot: Snapshot
-    now_ns: int
-    decision: Decision
-    after_reclaim: Observations | None = None

@@ -68,6 +68,7 @@ def told_files(sandbox: Sandbox) -> list[Path]:
 def test_a_node_with_a_pod(sandbox: Sandbox) -> None:
     with start_pods(sandbox, guaranteed(), options=("--capacity", "cpu=1,memory=256Mi")) as running:
         wait_for_up(running)
+        wait_for(lambda: list((sandbox.run_dir / "nodes").glob("*.json")), "the node's first word")
         node = node_of(sandbox)
         conditions = conditions_of(node)
         assert (conditions["Ready"]["status"], conditions["Ready"]["reason"]) == ("True", "KubeletReady")
