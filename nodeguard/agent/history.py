@@ -46,7 +46,7 @@ LINGER_SECONDS = 0.5
 WAITING_AT_MOST = 5000
 """Writes that wait in memory while the disk takes none; beyond it the oldest are lost, and counted."""
 RETRY_SECONDS = (0.2, 1.0, 5.0, 30.0)
-_WAL_BYTES = 4 << 20
+_JOURNAL_BYTES = 4 << 20
 _CACHE_KIB = 256
 _PRUNE_EVERY_SECONDS = 3600.0
 _BUSY_SECONDS = 5.0
@@ -246,7 +246,7 @@ class _Store:
                 return
             for earlier in self._path.parent.glob(f"{name}.damaged*"):
                 earlier.unlink()
-            for suffix in ("-wal", "-shm", ""):
+            for suffix in ("-journal", "-wal", "-shm", ""):
                 with suppress(FileNotFoundError):
                     self._path.with_name(name + suffix).rename(self._path.with_name(f"{name}.damaged{suffix}"))
         finally:
@@ -273,7 +273,7 @@ class _Store:
         if now - self._pruned_at >= _PRUNE_EVERY_SECONDS:
             self._pruned_at = now
             connection.execute("DELETE FROM entry WHERE at < ?", (time.time() - self._max_age_seconds,))
-        limit = self._max_bytes - min(_WAL_BYTES, self._max_bytes // 4)
+        limit = self._max_bytes - min(_JOURNAL_BYTES, self._max_bytes // 4)
         if _bytes(connection, "page_count") <= limit:
             return
         while _bytes(connection, "page_count") - _bytes(connection, "freelist_count") > limit * 7 // 8:
@@ -303,9 +303,10 @@ def _connect(path: Path) -> Connection:
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
     try:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only a file without tables can still be made so
-        connection.execute("PRAGMA journal_mode = WAL").fetchall()
-        connection.execute("PRAGMA synchronous = NORMAL")  # no fsync at each commit; a power cut costs the last records
-        connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}").fetchall()
+        # Not WAL: its index is a mapped file, and to touch that on a full disk with small blocks is SIGBUS: our end.
+        connection.execute("PRAGMA journal_mode = TRUNCATE").fetchall()
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}").fetchall()
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         with _transaction(connection):
             (version,) = connection.execute("PRAGMA user_version").fetchone()
