@@ -35,7 +35,11 @@ PER_POD = 5
 
 
 def holder(name: str, mib: int, requests: str = "", limits: str = "", **spec: object) -> Json:
-    """Takes so much memory at once, says ``up`` and holds it; on SIGTERM it says ``bye`` and ends."""
+    """Takes so much memory at once, says ``up`` and holds it; on SIGTERM it says ``bye`` and ends.
+
+    It has time for that: on a busy host a BestEffort pod may wait seconds for a CPU.
+    """
+    spec.setdefault("terminationGracePeriodSeconds", 30)
     script = (
         "import os, signal, time\n"
         f"held = b'x' * ({mib} << 20)\n"
