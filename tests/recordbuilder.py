@@ -8,7 +8,8 @@ from typing import Any
 
 from evictionbuilder import config
 
-from nodeguard.agent.history import FILE_NAME, History
+from nodeguard.agent.history_file import FILE_NAME
+from nodeguard.agent.history_writer import History
 from nodeguard.model.decision import DecisionRecord, Pass
 from nodeguard.model.decode import decode_items
 from nodeguard.model.document import Document

@@ -13,7 +13,7 @@ from nodeguard.agent.config import Config
 from nodeguard.agent.disk import DiskMeter, read_cpu, read_layout
 from nodeguard.agent.eviction import Evictor, Victim
 from nodeguard.agent.gate import Refusal, RefusedUnderPressure, refuse_under_pressure
-from nodeguard.agent.history import new_id
+from nodeguard.agent.history_writer import new_id
 from nodeguard.agent.host import Host
 from nodeguard.agent.legacy_disk import DiskSpaceManager
 from nodeguard.agent.live import LiveNode

@@ -11,7 +11,7 @@ from nodeguard.agent.clock import Clock
 from nodeguard.agent.config import Config
 from nodeguard.agent.event import EventSource
 from nodeguard.agent.exits import Exits
-from nodeguard.agent.history import History
+from nodeguard.agent.history_writer import History
 from nodeguard.agent.log import LogLine
 from nodeguard.agent.log_pump import LogPump
 from nodeguard.agent.loop import Loop

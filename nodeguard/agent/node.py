@@ -14,7 +14,8 @@ from nodeguard.agent.config import Config
 from nodeguard.agent.event import EventSource, Listener
 from nodeguard.agent.exits import Exits
 from nodeguard.agent.guard import Guard
-from nodeguard.agent.history import FILE_NAME, History
+from nodeguard.agent.history_file import FILE_NAME
+from nodeguard.agent.history_writer import History
 from nodeguard.agent.host import Host, HostSettings, LogSink, Paths
 from nodeguard.agent.log_pump import LogPump
 from nodeguard.agent.loop import Loop

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from nodeguard.agent.history import new_id
+from nodeguard.agent.history_writer import new_id
 from nodeguard.agent.host import Host
 from nodeguard.errors import NodeguardError
 from nodeguard.kernel.cgroup.driver import Driver

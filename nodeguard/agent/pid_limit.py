@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from nodeguard.agent.history import new_id
+from nodeguard.agent.history_writer import new_id
 from nodeguard.agent.host import Host
 from nodeguard.errors import NodeguardError
 from nodeguard.kernel.cgroup.driver import Driver

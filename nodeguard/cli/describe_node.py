@@ -12,7 +12,8 @@ from typing import Any
 
 import click
 
-from nodeguard.agent.history import FILE_NAME, read_events
+from nodeguard.agent.history_file import FILE_NAME
+from nodeguard.agent.history_reader import read_events
 from nodeguard.agent.node_view import NodeView, view_node
 from nodeguard.agent.text import format_age, format_bytes
 from nodeguard.cli.get_node import check_name, node_roles

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from nodeguard.agent.history import RETENTION, read_events
+from nodeguard.agent.history_file import RETENTION
+from nodeguard.agent.history_reader import read_events
 from nodeguard.agent.text import format_age, format_table
 from nodeguard.cli.option import config_file_option
 from nodeguard.cli.past import for_option, history_file, since_option, starting_at

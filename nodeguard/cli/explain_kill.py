@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from nodeguard.agent.history import RETENTION, read_decisions
+from nodeguard.agent.history_file import RETENTION
+from nodeguard.agent.history_reader import read_decisions
 from nodeguard.cli import color
 from nodeguard.cli.option import config_file_option
 from nodeguard.cli.past import PodName, history_file, record_of

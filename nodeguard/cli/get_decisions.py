@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from nodeguard.agent.history import read_decisions
+from nodeguard.agent.history_reader import read_decisions
 from nodeguard.agent.text import format_age, format_table
 from nodeguard.cli.option import config_file_option
 from nodeguard.cli.past import amount, for_option, history_file, record_of, resource_of, since_option, starting_at

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from nodeguard.agent.history import FILE_NAME
+from nodeguard.agent.history_file import FILE_NAME
 from nodeguard.agent.text import format_bytes
 from nodeguard.cli.option import load_and_warn
 from nodeguard.errors import NodeguardError

@@ -56,7 +56,8 @@ def stats(output: str, only_cpu_and_memory: bool, **options: Any) -> None:
 
 def _evictions(config: Config) -> Mapping[str, int] | None:
     """None when the history cannot be read."""
-    from nodeguard.agent.history import FILE_NAME, count_evictions
+    from nodeguard.agent.history_file import FILE_NAME
+    from nodeguard.agent.history_reader import count_evictions
 
     try:
         return count_evictions(config.state_dir / FILE_NAME)

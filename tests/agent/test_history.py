@@ -19,8 +19,9 @@ from typing import Any
 import pytest
 from loopdisk import tmpfs
 
-from nodeguard.agent import history
-from nodeguard.agent.history import History, count_evictions, read_decisions, read_events
+from nodeguard.agent import history_writer
+from nodeguard.agent.history_reader import count_evictions, read_decisions, read_events
+from nodeguard.agent.history_writer import History
 from nodeguard.errors import HistoryDamaged, NodeguardError, PermissionDenied
 from nodeguard.model.decision import Action, DecidedPod, DecisionRecord, DecisionType, Outcome, Progress
 from nodeguard.model.instant import rfc3339_micro
@@ -288,7 +289,7 @@ def test_what_cannot_be_written_waits_and_is_written_later(
     opened: Callable[..., History], path: Path, reports: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A directory in the file's place stands for every disk that takes nothing: it fails for root as well."""
-    monkeypatch.setattr(history, "RETRY_SECONDS", (0.01,))
+    monkeypatch.setattr(history_writer, "RETRY_SECONDS", (0.01,))
     path.mkdir(parents=True)
     one = opened()
     one.append(lambda: record("1"))
@@ -306,8 +307,8 @@ def test_what_cannot_be_written_waits_and_is_written_later(
 def test_memory_is_bounded_while_nothing_can_be_written(
     opened: Callable[..., History], path: Path, reports: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history, "RETRY_SECONDS", (0.01,))
-    monkeypatch.setattr(history, "WAITING_AT_MOST", 3)
+    monkeypatch.setattr(history_writer, "RETRY_SECONDS", (0.01,))
+    monkeypatch.setattr(history_writer, "WAITING_AT_MOST", 3)
     path.mkdir(parents=True)
     one = opened()
     for number in range(10):
@@ -327,7 +328,7 @@ def limited(path: Path, max_bytes: int) -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, resource.RLIM_INFINITY))
     reports: list[str] = []
-    history.RETRY_SECONDS = (0.05,)
+    history_writer.RETRY_SECONDS = (0.05,)
     one = History(path, report=reports.append)
     for number in range(40):
         one.append(lambda number=number: record(str(number), message="x" * 10_000))  # type: ignore[misc]
@@ -349,7 +350,7 @@ test_history.limited(pathlib.Path({str(path)!r}), 100_000)"
 def test_a_file_system_without_space(
     path: Path, opened: Callable[..., History], reports: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history, "RETRY_SECONDS", (0.05,))
+    monkeypatch.setattr(history_writer, "RETRY_SECONDS", (0.05,))
     path.parent.mkdir()
     with tmpfs(path.parent, "size=512k") as directory:
         one = opened()

@@ -16,7 +16,8 @@ from podbuilder import amounts
 
 from nodeguard.agent import node_look
 from nodeguard.agent.config import load
-from nodeguard.agent.history import FILE_NAME, History
+from nodeguard.agent.history_file import FILE_NAME
+from nodeguard.agent.history_writer import History
 from nodeguard.agent.node_file import NodeFile, path_of, to_text, write_text
 from nodeguard.agent.node_view import look
 from nodeguard.agent.record import Owner

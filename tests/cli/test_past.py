@@ -15,7 +15,7 @@ import yaml
 from evictionbuilder import config, seen
 from recordbuilder import AT, HOUSE, MIB, manifest, over_its_limit, pass_of, pods_of, record_of, used, write_history
 
-from nodeguard.agent.history import FILE_NAME
+from nodeguard.agent.history_file import FILE_NAME
 from nodeguard.cli.main import run
 from nodeguard.cli.story import story
 from nodeguard.model.decision import Action, DecisionRecord, Level, Outcome, Progress

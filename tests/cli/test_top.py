@@ -235,7 +235,7 @@ def test_a_damaged_history_is_told_and_costs_one_metric(
     def refuse(_: object) -> None:
         raise HistoryDamaged("history.db is damaged")
 
-    monkeypatch.setattr("nodeguard.agent.history.count_evictions", refuse)
+    monkeypatch.setattr("nodeguard.agent.history_reader.count_evictions", refuse)
     assert run(["stats", "-o", "prometheus"]) == 0
     out, err = capsys.readouterr()
     assert "kubelet_evictions" not in out

@@ -30,7 +30,8 @@ from root.lab import (
 from root.test_pressure import ARENA, CRITICAL, grower, holder, stop
 from sandbox import Sandbox
 
-from nodeguard.agent.history import FILE_NAME, read_decisions
+from nodeguard.agent.history_file import FILE_NAME
+from nodeguard.agent.history_reader import read_decisions
 
 pytestmark = pytest.mark.root
 

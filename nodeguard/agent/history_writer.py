@@ -1,8 +1,7 @@
 """What happened, kept on disk: decisions and events of the last seven days, within 64 MiB.
 
-Any number of processes write to one SQLite file. The loop never waits for it: ``History`` does everything in a thread
-of its own. What cannot be written (no space left, a disk that is read-only) waits in memory and is tried again; a
-damaged file is set aside, and a new one begun. A process may be killed at any moment: a transaction is there or not.
+The loop never waits for the file: ``History`` does everything in a thread of its own. What cannot be written (no space
+left, a disk that is read-only) waits in memory and is tried again; a damaged file is set aside, and a new one begun.
 """
 
 from __future__ import annotations
@@ -14,14 +13,23 @@ import os
 import queue
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nodeguard.errors import HistoryDamaged, NodeguardError, PermissionDenied
+from nodeguard.agent.history_file import (
+    JOURNAL_BYTES,
+    RETENTION_BYTES,
+    RETENTION_SECONDS,
+    Unusable,
+    connect,
+    is_damage,
+    make_file,
+    transaction,
+)
 from nodeguard.model.instant import parse_rfc3339
 from nodeguard.model.meta import Event
 from nodeguard.model.unwire import from_wire
@@ -34,36 +42,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FILE_NAME = "history.db"
-RETENTION_SECONDS = 7 * 24 * 3600
-RETENTION_BYTES = 64 << 20
-RETENTION = "7 days or 64 MiB"
-"""The two above, for people."""
-
-SCHEMA_VERSION = 1
 LINGER_SECONDS = 0.5
 """Events wait this long for more of them; decisions do not wait."""
 WAITING_AT_MOST = 5000
 """Writes that wait in memory while the disk takes none; beyond it the oldest are lost, and counted."""
 RETRY_SECONDS = (0.2, 1.0, 5.0, 30.0)
-_JOURNAL_BYTES = 4 << 20
-_CACHE_KIB = 256
 _PRUNE_EVERY_SECONDS = 3600.0
-_BUSY_SECONDS = 5.0
-
-_TABLES = """
-CREATE TABLE entry (
-    number INTEGER PRIMARY KEY,
-    kind TEXT NOT NULL,
-    id TEXT UNIQUE,
-    at REAL NOT NULL,
-    namespace TEXT NOT NULL,
-    name TEXT NOT NULL,
-    body TEXT NOT NULL
-);
-CREATE INDEX entry_at ON entry (at);
-CREATE INDEX entry_pod ON entry (namespace, name);
-"""
 
 Write = Callable[["Connection"], None]
 
@@ -196,11 +180,11 @@ class _Store:
             try:
                 self._write_all()
             except sqlite3.DatabaseError as e:
-                if not _is_damage(e):
+                if not is_damage(e):
                     raise
                 self._set_aside(str(e))
                 self._write_all()
-        except (sqlite3.Error, OSError, _Unusable) as e:
+        except (sqlite3.Error, OSError, Unusable) as e:
             self._fail(e)
         else:
             if self._trouble:
@@ -215,7 +199,7 @@ class _Store:
     def _write_all(self) -> None:
         connection = self._open()
         self._prune(connection)
-        with _transaction(connection):
+        with transaction(connection):
             for write in self.waiting:
                 _write_one(connection, write)
         self.waiting.clear()
@@ -226,8 +210,8 @@ class _Store:
             if self._connection is not None and self._path.stat().st_ino == self._inode:
                 return self._connection
         self._disconnect()
-        self._inode = _make_file(self._path)
-        self._connection = _connect(self._path)
+        self._inode = make_file(self._path)
+        self._connection = connect(self._path)
         return self._connection
 
     def _disconnect(self) -> None:
@@ -273,7 +257,7 @@ class _Store:
         if now - self._pruned_at >= _PRUNE_EVERY_SECONDS:
             self._pruned_at = now
             connection.execute("DELETE FROM entry WHERE at < ?", (time.time() - self._max_age_seconds,))
-        limit = self._max_bytes - min(_JOURNAL_BYTES, self._max_bytes // 4)
+        limit = self._max_bytes - min(JOURNAL_BYTES, self._max_bytes // 4)
         if _bytes(connection, "page_count") <= limit:
             return
         while _bytes(connection, "page_count") - _bytes(connection, "freelist_count") > limit * 7 // 8:
@@ -283,43 +267,6 @@ class _Store:
             oldest = "SELECT number FROM entry ORDER BY at, number LIMIT ?"
             connection.execute(f"DELETE FROM entry WHERE number IN ({oldest})", (max(1, count // 10),))
         connection.execute("PRAGMA incremental_vacuum").fetchall()
-
-
-class _Unusable(Exception):
-    """The file is fine, and not for us."""
-
-
-def _make_file(path: Path) -> int:
-    """The file's inode; it is made where there is none, for root alone, which SQLite then heeds beside it, too."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    return path.stat().st_ino
-
-
-def _connect(path: Path) -> Connection:
-    import sqlite3
-
-    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
-    try:
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only a file without tables can still be made so
-        # Not WAL: its index is a mapped file, and to touch that on a full disk with small blocks is SIGBUS: our end.
-        connection.execute("PRAGMA journal_mode = TRUNCATE").fetchall()
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}").fetchall()
-        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        with _transaction(connection):
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version > SCHEMA_VERSION:
-                raise _Unusable(f"a newer nodeguard made it (version {version})")
-            if version == 0:
-                for statement in filter(str.strip, _TABLES.split(";")):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 def _write_one(connection: Connection, write: Write) -> None:
@@ -332,29 +279,10 @@ def _write_one(connection: Connection, write: Write) -> None:
         log.exception("a record could not be written")
 
 
-@contextmanager
-def _transaction(connection: Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
 def _bytes(connection: Connection, pragma: str) -> int:
     (pages,) = connection.execute(f"PRAGMA {pragma}").fetchone()
     (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
     return int(pages * page_bytes)
-
-
-def _is_damage(error: Exception) -> bool:
-    import sqlite3
-
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)  # the last: other tables
 
 
 def _insert_decision(record: DecisionRecord) -> Write:
@@ -395,79 +323,3 @@ def _record_json(record: DecisionRecord) -> str:
 
 def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
-
-
-# The reading side: commands, which may wait.
-
-
-def read_decisions(
-    path: Path, *, pod: str | None = None, since: float | None = None, ids: Collection[str] = ()
-) -> list[dict[str, Any]]:
-    """Records as ``to_wire`` made them, oldest first; of ``namespace/name``, not older than ``since``, with these ids.
-
-    Raises:
-        PermissionDenied, HistoryDamaged: as the name says.
-    """
-    return [json.loads(body) for body in _bodies(path, "decision", pod, since, ids)]
-
-
-def read_events(path: Path, *, pod: str | None = None, since: float | None = None) -> list[Event]:
-    """Events, oldest first, as ``read_decisions``."""
-    return [from_wire(Event, json.loads(body)) for body in _bodies(path, "event", pod, since)]
-
-
-def count_evictions(path: Path) -> dict[str, int]:
-    """Pods that had to go, by signal, as far as is remembered; what was only observed does not count.
-
-    Raises:
-        As ``read_decisions``.
-    """
-    query = (
-        "SELECT json_extract(body, '$.signal') FROM entry WHERE kind = 'decision' "
-        "AND json_extract(body, '$.type') IN (?, ?) AND json_extract(body, '$.action') = ?"
-    )
-    from nodeguard.model.decision import Action, DecisionType
-
-    rows = _select(path, query, [DecisionType.EVICTION, DecisionType.LIMIT_EXCEEDED, Action.EVICT])
-    return dict(Counter(signal for (signal,) in rows if signal is not None))
-
-
-def _bodies(path: Path, kind: str, pod: str | None, since: float | None, ids: Collection[str] = ()) -> list[str]:
-    where, values = ["kind = ?", "at >= ?"], [kind, since or 0.0]
-    if pod is not None:
-        namespace, _, name = pod.rpartition("/")
-        where, values = [*where, "namespace = ?", "name = ?"], [*values, namespace, name]
-    if ids:
-        where, values = [*where, f"id IN ({', '.join('?' * len(ids))})"], [*values, *ids]
-    return [body for (body,) in _select(path, f"SELECT body FROM entry WHERE {' AND '.join(where)}", values)]
-
-
-def _select(path: Path, query: str, values: list[Any]) -> list[Any]:
-    """All rows, ordered by time; none where there is no history yet."""
-    import sqlite3
-    from urllib.parse import quote
-
-    try:
-        if not path.exists() or path.stat().st_size == 0:
-            return []
-        connection = sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=_BUSY_SECONDS)
-    except PermissionError as e:
-        raise PermissionDenied(f"{path}: {e.strerror}; run with sudo") from e
-    except sqlite3.Error as e:
-        raise _reading_fault(path, e) from e
-    try:
-        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'entry'").fetchone():
-            return []
-        return connection.execute(f"{query} ORDER BY at, number", values).fetchall()
-    except sqlite3.Error as e:
-        raise _reading_fault(path, e) from e
-    finally:
-        connection.close()
-
-
-def _reading_fault(path: Path, error: Exception) -> NodeguardError:
-    if _is_damage(error):
-        return HistoryDamaged(f"{path} is damaged ({error}); the next nodeguard that writes to it sets it aside")
-    if not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
-        return PermissionDenied(f"{path}: Permission denied; run with sudo")
-    return NodeguardError(f"{path} cannot be read ({error})")
