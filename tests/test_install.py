@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from nodeguard.agent.config import load_files
+from nodeguard.agent.config_load import load_files
 from nodeguard.kernel import systemd
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from nodeguard.agent.config import Config, effective_settings
+from nodeguard.agent.config import Config
+from nodeguard.agent.setting_table import SETTINGS
 from nodeguard.model.threshold import ThresholdValue, decimal_ratio
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectiveSetting:
+    """One line of ``config effective``; ``value`` is plain and None when nothing is set."""
+
+    name: str
+    value: Any
+    origin: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +81,23 @@ def effective_config(config: Config) -> EffectiveConfig:
             for setting in effective_settings(config)
         },
     )
+
+
+def effective_settings(config: Config) -> tuple[EffectiveSetting, ...]:
+    """Every setting by name; a map as one line per entry."""
+    settings: list[EffectiveSetting] = []
+    for setting in SETTINGS:
+        value = getattr(config, setting.attribute)
+        if not setting.is_map:
+            shown = None if value is None else setting.show(value)
+            settings.append(EffectiveSetting(name=setting.name, value=shown, origin=config.origins[setting.name]))
+            continue
+        for key, entry in sorted(value.items()):
+            name = setting.entry_name(key)
+            settings.append(EffectiveSetting(name=name, value=setting.show(entry), origin=config.origins[name]))
+        if not value:
+            settings.append(EffectiveSetting(name=setting.name, value=None, origin="default"))
+    return tuple(sorted(settings, key=lambda setting: setting.name))
 
 
 def _value(value: ThresholdValue) -> QuantityValue | PercentageValue:

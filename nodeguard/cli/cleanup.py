@@ -18,7 +18,7 @@ def cleanup() -> None:
     if os.geteuid() != 0:
         raise PermissionDenied("nodeguard cleanup needs root: it removes cgroups and mounts (try sudo)")
     from nodeguard.agent.cleanup import release_unused, remove_crashed
-    from nodeguard.agent.config import load
+    from nodeguard.agent.config_load import load
     from nodeguard.agent.host import Paths
     from nodeguard.agent.root import find_root
     from nodeguard.kernel import proc

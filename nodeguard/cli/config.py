@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from nodeguard.agent.config import effective_settings, load, load_files
-from nodeguard.agent.effective import effective_config
+from nodeguard.agent.config_load import load, load_files
+from nodeguard.agent.effective import effective_config, effective_settings
 from nodeguard.agent.text import format_table
 from nodeguard.cli.failure import print_invalid
 from nodeguard.cli.option import config_file_option, config_flags, flag_texts, load_and_warn

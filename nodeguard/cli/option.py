@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from nodeguard.agent.config import Config, load
-from nodeguard.agent.setting import SETTINGS
+from nodeguard.agent.config import Config
+from nodeguard.agent.config_load import load
+from nodeguard.agent.setting_table import SETTINGS
 from nodeguard.cli.printer import warn
 
 Command = Callable[..., Any]

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from nodeguard.agent.config import Config, ConfigPaths, build, effective_settings, load, load_files
+from nodeguard.agent.config import Config
+from nodeguard.agent.config_load import ConfigPaths, build, load, load_files
+from nodeguard.agent.effective import effective_settings
+from nodeguard.agent.eviction_setting import SIGNALS
 from nodeguard.agent.kubelet_field import WITHOUT_EFFECT
-from nodeguard.agent.setting import SETTINGS, SIGNALS
+from nodeguard.agent.setting_table import SETTINGS
 from nodeguard.errors import InvalidInput, NotFound
 from nodeguard.model.document import parse
 from nodeguard.model.node import NodeCapacity

@@ -12,7 +12,7 @@ import pytest
 
 from nodeguard.agent import disk as disk_module
 from nodeguard.agent.clock import Clock
-from nodeguard.agent.config import build
+from nodeguard.agent.config_load import build
 from nodeguard.agent.disk import DiskMeter, DiskUsage, read_layout
 from nodeguard.agent.host import Paths
 from nodeguard.agent.loop import Loop

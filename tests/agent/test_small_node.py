@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from nodeguard.agent.config import build
+from nodeguard.agent.config_load import build
 from nodeguard.model.node import NodeCapacity
 
 MI = 1 << 20

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import pytest
 
 from nodeguard.agent import summary as summary_module
-from nodeguard.agent.config import load
+from nodeguard.agent.config_load import load
 from nodeguard.agent.cpu_history import CpuHistory
 from nodeguard.agent.daemon_usage import ProcessGroup, supervisor_pids
 from nodeguard.agent.record import Owner

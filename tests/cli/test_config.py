@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from nodeguard.agent.setting import SETTINGS
+from nodeguard.agent.setting_table import SETTINGS
 from nodeguard.cli.main import cli, run
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from nodeguard.agent.config import Config, build
+from nodeguard.agent.config import Config
+from nodeguard.agent.config_load import build
 from nodeguard.cli import host_check
 from nodeguard.cli.doctor import render
 from nodeguard.cli.host_check import Check, Host, Status, check_host

@@ -15,7 +15,7 @@ import yaml
 from podbuilder import amounts
 
 from nodeguard.agent import node_look
-from nodeguard.agent.config import load
+from nodeguard.agent.config_load import load
 from nodeguard.agent.history_file import FILE_NAME
 from nodeguard.agent.history_writer import History
 from nodeguard.agent.node_file import NodeFile, path_of, to_text, write_text

@@ -1,0 +1,111 @@
+"""The settings of what the node does from time to time: collect garbage, count files, tell how it is."""
+
+from __future__ import annotations
+
+from nodeguard.agent.reader import (
+    AGGREGATION_PERIOD_NS,
+    MINIMUM_GC_AGE_NS,
+    integer,
+    read_aggregation_period,
+    read_frequency,
+    read_grace_period,
+    read_minimum_gc_age,
+    show_plain,
+)
+from nodeguard.agent.setting import Setting
+from nodeguard.model.duration import format_duration
+
+UPKEEP_SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        name="imageGCHighThresholdPercent",
+        attribute="image_gc_high_threshold_percent",
+        read=integer(least=0, most=100),
+        default=85,
+        help="How full imagefs may get before unused images are removed; 100 switches this off.",
+        flag="--image-gc-high-threshold",
+        is_text=False,
+        show=show_plain,
+    ),
+    Setting(
+        name="imageGCLowThresholdPercent",
+        attribute="image_gc_low_threshold_percent",
+        read=integer(least=0, most=100),
+        default=80,
+        help="How full imagefs may still be when enough images have been removed.",
+        flag="--image-gc-low-threshold",
+        is_text=False,
+        show=show_plain,
+    ),
+    Setting(
+        name="imageMinimumGCAge",
+        attribute="image_minimum_gc_age_ns",
+        read=read_minimum_gc_age,
+        default=MINIMUM_GC_AGE_NS,
+        help="How long an image is kept that nothing has used yet; 0 is 2m.",
+        flag="--minimum-image-ttl-duration",
+        show=format_duration,
+    ),
+    Setting(
+        name="imageMaximumGCAge",
+        attribute="image_maximum_gc_age_ns",
+        read=read_grace_period,
+        default=0,
+        help="Remove images that have not been used for so long, whether or not space is short; 0 is never.",
+        show=format_duration,
+    ),
+    Setting(
+        name="nodeguard.minimumContainerTTLDuration",
+        attribute="minimum_container_ttl_ns",
+        read=read_grace_period,
+        default=0,
+        help="How long a dead container is kept at least.",
+        flag="--minimum-container-ttl-duration",
+        show=format_duration,
+    ),
+    Setting(
+        name="nodeguard.maximumDeadContainersPerContainer",
+        attribute="maximum_dead_containers_per_container",
+        read=integer(least=-(1 << 31)),
+        default=1,
+        help="How many dead instances of one container are kept; negative is no limit.",
+        flag="--maximum-dead-containers-per-container",
+        is_text=False,
+        show=show_plain,
+    ),
+    Setting(
+        name="nodeguard.maximumDeadContainers",
+        attribute="maximum_dead_containers",
+        read=integer(least=-(1 << 31)),
+        default=-1,
+        help="How many dead instances are kept in all; negative is no limit.",
+        flag="--maximum-dead-containers",
+        is_text=False,
+        show=show_plain,
+    ),
+    Setting(
+        name="volumeStatsAggPeriod",
+        attribute="volume_stats_agg_period_ns",
+        read=read_aggregation_period,
+        default=AGGREGATION_PERIOD_NS,
+        help="How often all files of a pod are counted anew, besides when they change; 0 is 1m, negative is never.",
+        flag="--volume-stats-agg-period",
+        show=format_duration,
+    ),
+    Setting(
+        name="nodeStatusUpdateFrequency",
+        attribute="node_status_update_frequency_ns",
+        read=read_frequency,
+        default=None,
+        help="How often the node's conditions are looked at, besides when its pressure changes; 10s unless set.",
+        flag="--node-status-update-frequency",
+        show=format_duration,
+    ),
+    Setting(
+        name="nodeStatusReportFrequency",
+        attribute="node_status_report_frequency_ns",
+        read=read_frequency,
+        default=None,
+        help="How often conditions that stay the same are told; as nodeStatusUpdateFrequency if that is set, else 5m.",
+        show=format_duration,
+    ),
+)
