@@ -32,7 +32,8 @@ def doctor(output: str, **options: Any) -> int:
     ok: there; degraded: there is a fallback, named below it; missing: what is named below it does not work; unknown:
     only root can tell. The exit code is 9 when something is missing that "nodeguard run" needs.
     """
-    from nodeguard.cli.host_check import Host, Status, check_host
+    from nodeguard.cli.check import Host, Status
+    from nodeguard.cli.host_check import check_host
     from nodeguard.kernel.cgroup.detect import detect
 
     config = load_and_warn(options)

@@ -10,9 +10,10 @@ import pytest
 
 from nodeguard.agent.config import Config
 from nodeguard.agent.config_load import build
-from nodeguard.cli import host_check
+from nodeguard.cli import cgroup_check, container_check, host_check, system_check
+from nodeguard.cli.check import Check, Host, Status
 from nodeguard.cli.doctor import render
-from nodeguard.cli.host_check import Check, Host, Status, check_host
+from nodeguard.cli.host_check import check_host
 from nodeguard.cli.main import run
 from nodeguard.errors import HostLacks
 from nodeguard.kernel.cgroup.driver import Mode
@@ -34,7 +35,7 @@ class FakeDriver:
         return self.groups.get(path, [])
 
 
-ALL_V2 = frozenset({*host_check._CORE_FILES, *host_check._V2_FILES, "memory.swap.max"})
+ALL_V2 = frozenset({*cgroup_check.CORE_FILES, *cgroup_check.V2_FILES, "memory.swap.max"})
 
 
 @pytest.fixture
@@ -62,13 +63,13 @@ def by_name(checks: Any) -> dict[str, Check]:
 
 def test_nothing_is_claimed_without_root(make_host: Callable[..., Host]) -> None:
     host = make_host(FakeDriver("v2"))
-    for check in (host_check._check_root, host_check._check_oom_scores, host_check._check_overlay):
+    for check in (system_check.check_root, system_check.check_oom_scores, container_check.check_overlay):
         assert [found.status for found in check(host)] == [Status.UNKNOWN]
 
 
 def test_root_without_capabilities(make_host: Callable[..., Host]) -> None:
     host = make_host(is_root=True, files={"proc/self/status": "Name:\tx\nCapEff:\t0000000000000000\n"})
-    (check,) = host_check._check_root(host)
+    (check,) = system_check.check_root(host)
     assert (check.status, check.needed) == (Status.MISSING, True)
     assert "CAP_SYS_ADMIN" in check.detail
 
@@ -77,19 +78,19 @@ def test_scores_that_cannot_be_lowered_are_shifted(
     make_host: Callable[..., Host], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for can, status in ((True, Status.OK), (False, Status.DEGRADED)):
-        monkeypatch.setattr(host_check.proc, "can_lower_oom_score", lambda can=can: can)
-        (check,) = host_check._check_oom_scores(make_host(is_root=True))
+        monkeypatch.setattr(system_check.proc, "can_lower_oom_score", lambda can=can: can)
+        (check,) = system_check.check_oom_scores(make_host(is_root=True))
         assert check.status is status
 
 
 def test_no_cgroups(make_host: Callable[..., Host]) -> None:
-    (check,) = host_check._check_cgroups(make_host(None, driver_error="/sys/fs/cgroup is mounted read-only"))
+    (check,) = cgroup_check.check_cgroups(make_host(None, driver_error="/sys/fs/cgroup is mounted read-only"))
     assert (check.status, check.needed) == (Status.MISSING, True)
     assert check.detail == "/sys/fs/cgroup is mounted read-only"
 
 
 def test_missing_controllers_name_the_boot_parameter(make_host: Callable[..., Host]) -> None:
-    checks = by_name(host_check._check_cgroups(make_host(FakeDriver("v2", controllers="cpu pids cpuset"))))
+    checks = by_name(cgroup_check.check_cgroups(make_host(FakeDriver("v2", controllers="cpu pids cpuset"))))
     assert checks["cgroups"].status is Status.OK
     assert checks["controller cpu"].status is Status.OK
     assert checks["controller memory"].status is Status.MISSING
@@ -100,19 +101,19 @@ def test_missing_controllers_name_the_boot_parameter(make_host: Callable[..., Ho
 
 @pytest.mark.parametrize("mode", ["v1", "hybrid"])
 def test_older_modes_say_what_is_lost(make_host: Callable[..., Host], mode: Mode) -> None:
-    checks = by_name(host_check._check_cgroups(make_host(FakeDriver(mode, controllers="freezer"))))
+    checks = by_name(cgroup_check.check_cgroups(make_host(FakeDriver(mode, controllers="freezer"))))
     assert checks["cgroups"].status is Status.DEGRADED
     assert "memory.high" in checks["cgroups"].consequence
     assert checks["controller freezer"].status is Status.OK
 
 
 def test_features_are_probed_by_file(make_host: Callable[..., Host]) -> None:
-    checks = by_name(host_check._check_cgroup_features(make_host(FakeDriver("v2", ALL_V2 - {"memory.reclaim"}))))
+    checks = by_name(cgroup_check.check_cgroup_features(make_host(FakeDriver("v2", ALL_V2 - {"memory.reclaim"}))))
     assert checks["cgroup.kill"].status is Status.OK
     assert checks["memory.reclaim"].status is Status.DEGRADED
-    hybrid = by_name(host_check._check_cgroup_features(make_host(FakeDriver("hybrid", frozenset({"cgroup.kill"})))))
-    assert set(hybrid) == set(host_check._CORE_FILES)
-    assert list(host_check._check_cgroup_features(make_host(FakeDriver("v1")))) == []
+    hybrid = by_name(cgroup_check.check_cgroup_features(make_host(FakeDriver("hybrid", frozenset({"cgroup.kill"})))))
+    assert set(hybrid) == set(cgroup_check.CORE_FILES)
+    assert list(cgroup_check.check_cgroup_features(make_host(FakeDriver("v1")))) == []
 
 
 SWAP_ON = "Filename Type Size Used Priority\n/dev/sda2 partition 100 0 -2\n"
@@ -128,7 +129,7 @@ SWAP_ON = "Filename Type Size Used Priority\n/dev/sda2 partition 100 0 -2\n"
     ],
 )
 def test_swap(make_host: Callable[..., Host], driver: FakeDriver | None, swaps: str, status: Status) -> None:
-    (check,) = host_check._check_swap(make_host(driver, files={"proc/swaps": swaps}))
+    (check,) = system_check.check_swap(make_host(driver, files={"proc/swaps": swaps}))
     assert check.status is status
 
 
@@ -136,20 +137,20 @@ def test_swap_that_the_configuration_forbids(make_host: Callable[..., Host]) -> 
     host = make_host(
         FakeDriver("v2", ALL_V2), files={"proc/swaps": SWAP_ON}, config=build([], flags={"fail_swap_on": "true"})
     )
-    (check,) = host_check._check_swap(host)
+    (check,) = system_check.check_swap(host)
     assert (check.status, check.needed) == (Status.MISSING, True)
 
 
 def test_hugepages(make_host: Callable[..., Host]) -> None:
     files = {"sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages": "4\n"}
-    (check,) = host_check._check_hugepages(make_host(files=files))
+    (check,) = system_check.check_hugepages(make_host(files=files))
     assert check.detail == "2Mi: 8Mi reserved"
 
 
 def test_pressure(make_host: Callable[..., Host]) -> None:
-    (check,) = host_check._check_pressure(make_host())
+    (check,) = cgroup_check.check_pressure(make_host())
     assert (check.status, check.remedy) == (Status.DEGRADED, "boot with psi=1")
-    (check,) = host_check._check_pressure(make_host(files={"proc/pressure/memory": "some avg10=0.00"}))
+    (check,) = cgroup_check.check_pressure(make_host(files={"proc/pressure/memory": "some avg10=0.00"}))
     assert check.status is Status.OK
 
 
@@ -172,7 +173,7 @@ def test_programs_that_are_not_there_name_their_package(
     make_host: Callable[..., Host], only_these_programs: Callable[..., None]
 ) -> None:
     only_these_programs(umoci="0.4.7")
-    checks = by_name(host_check._check_programs(make_host()))
+    checks = by_name(container_check.check_programs(make_host()))
     assert (checks["umoci"].status, checks["umoci"].detail) == (Status.OK, "0.4.7")
     assert (checks["skopeo"].status, checks["skopeo"].needed) == (Status.DEGRADED, False)
     assert (checks["conmon"].status, checks["conmon"].remedy) == (Status.MISSING, "apt install conmon")
@@ -199,23 +200,23 @@ def test_runtimes_are_tried(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     only_these_programs(**dict.fromkeys(complaints, "1.1"))
-    monkeypatch.setattr(host_check.probe, "try_runtime", lambda path, directory: complaints[path.name])
-    checks = by_name(host_check._check_runtimes(make_host(FakeDriver("hybrid"), is_root=True)))
+    monkeypatch.setattr(container_check.probe, "try_runtime", lambda path, directory: complaints[path.name])
+    checks = by_name(container_check.check_runtimes(make_host(FakeDriver("hybrid"), is_root=True)))
     assert {name: str(check.status) for name, check in checks.items()} == statuses
-    unprivileged = by_name(host_check._check_runtimes(make_host(FakeDriver("hybrid"))))
+    unprivileged = by_name(container_check.check_runtimes(make_host(FakeDriver("hybrid"))))
     assert all(unprivileged[name].status is Status.UNKNOWN for name in complaints)
 
 
 def test_seccomp_profile(make_host: Callable[..., Host]) -> None:
-    (check,) = host_check._check_seccomp(make_host())
+    (check,) = container_check.check_seccomp(make_host())
     assert (check.status, check.needed) == (Status.MISSING, True)
-    (check,) = host_check._check_seccomp(make_host(files={"usr/share/containers/seccomp.json": "{}"}))
+    (check,) = container_check.check_seccomp(make_host(files={"usr/share/containers/seccomp.json": "{}"}))
     assert check.status is Status.OK
 
 
 def test_other_oom_killers_are_found(make_host: Callable[..., Host]) -> None:
     files = {"proc/12/comm": "earlyoom\n", "proc/13/comm": "bash\n", "proc/14/comm": "systemd-oomd\n"}
-    (check,) = host_check._check_other_oom_killers(make_host(files=files))
+    (check,) = system_check.check_other_oom_killers(make_host(files=files))
     assert check.status is Status.DEGRADED
     assert check.detail == "earlyoom (pid 12), systemd-oomd (pid 14)"
 
@@ -226,14 +227,14 @@ def test_space(make_host: Callable[..., Host], monkeypatch: pytest.MonkeyPatch, 
 
     for free, expected in ((2 << 30, Status.OK), (100 << 20, Status.DEGRADED), (1 << 20, Status.MISSING)):
         monkeypatch.setattr(os, "statvfs", statvfs(free))
-        checks = by_name(host_check._check_disk_space(make_host()))
+        checks = by_name(system_check.check_disk_space(make_host()))
         assert checks["space of stateDir"].status is expected
         assert str(tmp_path) in checks["space of stateDir"].detail
 
 
 def test_leftovers(make_host: Callable[..., Host], config: Config) -> None:
     driver = FakeDriver("v2")
-    (check,) = host_check._check_leftovers(make_host(driver, is_root=True))
+    (check,) = system_check.check_leftovers(make_host(driver, is_root=True))
     assert check.status is Status.OK
     driver.groups = {"/nodeguard": ["burstable"], "/nodeguard/burstable": ["podstray", "podcrashed"]}
     directory = config.run_dir / "pods" / "crashed"
@@ -242,20 +243,20 @@ def test_leftovers(make_host: Callable[..., Host], config: Config) -> None:
     record = {"uid": "crashed", "namespace": "default", "name": "x", "owner": owner}
     record |= {"cgroup": "/c", "log_dir": "/l", "state_dir": "/s", "runtime": "runc"}
     (directory / "record.json").write_text(json.dumps(record))
-    (check,) = host_check._check_leftovers(make_host(driver, is_root=True))
+    (check,) = system_check.check_leftovers(make_host(driver, is_root=True))
     assert check.detail == "1 pods of processes that are gone, 1 cgroups without a record"
     assert check.remedy.startswith("nodeguard cleanup")
 
 
 def test_a_check_that_breaks_stops_no_other(make_host: Callable[..., Host], monkeypatch: pytest.MonkeyPatch) -> None:
-    def _check_two_words(host: Host) -> Any:
+    def check_two_words(host: Host) -> Any:
         raise HostLacks("no such thing")
         yield
 
-    def _check_other(host: Host) -> Any:
+    def check_other(host: Host) -> Any:
         yield Check(name="other", status=Status.OK, detail="fine")
 
-    monkeypatch.setattr(host_check, "_CHECKS", (_check_two_words, _check_other))
+    monkeypatch.setattr(host_check, "CHECKS", (check_two_words, check_other))
     broken, fine = check_host(make_host())
     assert (broken.name, broken.status) == ("two words", Status.UNKNOWN)
     assert broken.detail == "could not be checked: no such thing"
@@ -273,7 +274,7 @@ def test_the_text_shows_consequence_and_remedy_below() -> None:
 @pytest.fixture
 def faked_checks(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def fake(*checks: Check) -> None:
-        monkeypatch.setattr(host_check, "_CHECKS", (lambda host: iter(checks),))
+        monkeypatch.setattr(host_check, "CHECKS", (lambda host: iter(checks),))
         monkeypatch.setenv("NODEGUARD_CONFIG", os.devnull)
 
     return fake
