@@ -70,6 +70,10 @@ class HistoryDamaged(NodeguardError):
     """The file with past decisions and events cannot be made sense of."""
 
 
+class LinkFault(NodeguardError):
+    """What came over the link between agent and API server, or should go over it, is no message."""
+
+
 class CgroupGone(NodeguardError):
     """The cgroup was removed meanwhile; normal at the end of a pod."""
 
