@@ -67,8 +67,6 @@ def test_any_bytes_are_a_message_or_a_fault(line: bytes) -> None:
 
 @given(any_json)
 def test_any_json_is_a_message_or_a_fault(value: Any) -> None:
-    import json
-
     for shape in (
         value,
         {"type": "pod", "object": value},
