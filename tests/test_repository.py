@@ -94,6 +94,19 @@ def test_every_dependency_of_a_dependency_is_pinned() -> None:
             assert canonical(needed) in wanted, f"{package} needs {requirement}"
 
 
+def test_the_carriers_of_kubectl_are_pinned_and_kept_apart() -> None:
+    """Their dependencies are not installed (``--no-deps``), so nothing may import them: no path leads to them."""
+    carriers = pins("requirements-kubectl.txt")
+    directory = ROOT / ".venv" / "kubectl"
+    found = {canonical(each.name): each.version for each in metadata.distributions(path=[str(directory)])}
+    assert found == carriers
+    assert str(directory) not in sys.path
+    for package in carriers:
+        argv = [directory / f"kubectl-{package.rpartition('-')[2]}", "version", "--client"]
+        said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+        assert f"v1.{package.rpartition('-v')[2]}." in said
+
+
 def applies(marker: str) -> bool:
     from packaging.markers import Marker
 
