@@ -18,6 +18,24 @@ class Severity(StrEnum):
     """Accepted, but has no effect on one host, or not yet."""
 
 
+class Fault(StrEnum):
+    """What kind of error a finding is, in the words of a Status' causes.
+
+    Source: kubernetes, staging/src/k8s.io/apimachinery/pkg/util/validation/field/errors.go, ErrorType; the first is
+    ours: upstream finds unknown fields before it validates.
+    """
+
+    UNKNOWN = "UnknownField"
+    TYPE = "FieldValueTypeInvalid"
+    REQUIRED = "FieldValueRequired"
+    DUPLICATE = "FieldValueDuplicate"
+    INVALID = "FieldValueInvalid"
+    NOT_SUPPORTED = "FieldValueNotSupported"
+    FORBIDDEN = "FieldValueForbidden"
+    TOO_LONG = "FieldValueTooLong"
+    TOO_MANY = "FieldValueTooMany"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One finding; ``line`` counts from 1 (0: there is no line to point at), ``path`` is ``""`` for the whole input."""
@@ -27,6 +45,7 @@ class Finding:
     line: int
     path: str
     message: str
+    fault: Fault = Fault.INVALID
 
     def __str__(self) -> str:
         """``pod.yaml:12: spec.containers[0].foo: unknown field``."""

@@ -15,6 +15,7 @@ from nodeguard.model.check.resource import check_container_resources
 from nodeguard.model.check.source import ENV_FIELDS, check_field_ref, check_one_source, check_resource_ref
 from nodeguard.model.default import is_sidecar
 from nodeguard.model.document import Path
+from nodeguard.model.finding import Fault
 
 HOST_IMAGE = "host"
 """The image word for the host's own root file system."""
@@ -59,7 +60,11 @@ def check_container(report: Report, container: dict[str, Any], path: Path, aroun
     if is_init and not is_sidecar(container):
         for key in ("lifecycle", *PROBES):
             if key in container:
-                report.error((*path, key), "not allowed in an init container, unless it has restartPolicy: Always")
+                report.error(
+                    (*path, key),
+                    "not allowed in an init container, unless it has restartPolicy: Always",
+                    Fault.FORBIDDEN,
+                )
     else:
         check_probes(report, container, around.grace_seconds, path)
 
@@ -71,7 +76,7 @@ def _check_env(report: Report, container: dict[str, Any], path: Path, around: Ar
             continue
         place = (*path, "env", position, "valueFrom")
         if variable.get("value"):
-            report.error(place, "not allowed beside a value")
+            report.error(place, "not allowed beside a value", Fault.FORBIDDEN)
         check_one_source(report, source, _ENV_SOURCES, place)
         if "fieldRef" in source:
             check_field_ref(report, source["fieldRef"], ENV_FIELDS, (*place, "fieldRef"))
@@ -96,13 +101,15 @@ def _check_mounts(report: Report, container: dict[str, Any], path: Path, around:
             _check_mount_path(report, where, (*place, "mountPath"))
             normal = posixpath.normpath(where)
             if normal in first:
-                line = report.line((*path, "volumeMounts", first[normal], "mountPath"))
-                report.error((*place, "mountPath"), f"{shown(where)} is mounted twice, first on line {line}")
+                there = report.where((*path, "volumeMounts", first[normal], "mountPath"))
+                report.error((*place, "mountPath"), f"{shown(where)} is mounted twice, first {there}", Fault.DUPLICATE)
             first.setdefault(normal, position)
         if mount.get("subPath") and mount.get("subPathExpr"):
-            report.error((*place, "subPathExpr"), "not allowed beside subPath")
+            report.error((*place, "subPathExpr"), "not allowed beside subPath", Fault.FORBIDDEN)
         if mount.get("mountPropagation") == "Bidirectional" and not is_privileged:
-            report.error((*place, "mountPropagation"), "Bidirectional is allowed only in a privileged container")
+            report.error(
+                (*place, "mountPropagation"), "Bidirectional is allowed only in a privileged container", Fault.FORBIDDEN
+            )
 
 
 def _check_mount_path(report: Report, where: str, path: Path) -> None:
@@ -119,7 +126,7 @@ def _check_ports(report: Report, ports: list[dict[str, Any]], path: Path, around
     for position, port in enumerate(ports):
         name = port.get("name")
         if name and name in names:
-            report.error((*path, position, "name"), f"duplicate port name {name!r}")
+            report.error((*path, position, "name"), f"duplicate port name {name!r}", Fault.DUPLICATE)
         elif name:
             names.add(name)
         if around.host_network and port.get("hostPort") != port.get("containerPort") and "containerPort" in port:
@@ -142,15 +149,19 @@ def check_security(report: Report, security: dict[str, Any], path: Path) -> None
                 )
     if security.get("allowPrivilegeEscalation") is False:
         if security.get("privileged"):
-            report.error((*path, "allowPrivilegeEscalation"), "must not be false in a privileged container")
+            report.error(
+                (*path, "allowPrivilegeEscalation"), "must not be false in a privileged container", Fault.FORBIDDEN
+            )
         elif "SYS_ADMIN" in map(plain_capability, capabilities.get("add", ())):
-            report.error((*path, "allowPrivilegeEscalation"), "must not be false with the capability SYS_ADMIN")
+            report.error(
+                (*path, "allowPrivilegeEscalation"), "must not be false with the capability SYS_ADMIN", Fault.FORBIDDEN
+            )
     for key in ("seccompProfile", "appArmorProfile"):
         profile = security.get(key, {})
         if profile.get("type") == "Localhost" and not profile.get("localhostProfile"):
             report.missing((*path, key, "localhostProfile"), "required with type Localhost")
         elif profile.get("localhostProfile") and profile.get("type") not in (None, "Localhost"):
-            report.error((*path, key, "localhostProfile"), "allowed only with type Localhost")
+            report.error((*path, key, "localhostProfile"), "allowed only with type Localhost", Fault.FORBIDDEN)
 
 
 def plain_capability(name: str) -> str:
@@ -164,15 +175,17 @@ def _check_restart_rules(report: Report, container: dict[str, Any], path: Path) 
     if rules and not container.get("restartPolicy"):
         report.error(place, "need a restartPolicy of the container itself")
     if len(rules) > _MAX_RULES:
-        report.error(place, f"found {len(rules)} rules; allowed are at most {_MAX_RULES}")
+        report.error(place, f"found {len(rules)} rules; allowed are at most {_MAX_RULES}", Fault.TOO_MANY)
     for position, rule in enumerate(rules):
         if "exitCodes" not in rule:
-            report.error((*place, position, "exitCodes"), "required, but missing: exit codes the rule applies to")
+            report.error(
+                (*place, position, "exitCodes"), "required, but missing: exit codes the rule applies to", Fault.REQUIRED
+            )
             continue
         codes = rule["exitCodes"]
         values = codes.get("values", ())
         where = (*place, position, "exitCodes", "values")
         if len(values) > _MAX_EXIT_CODES:
-            report.error(where, f"found {len(values)} values; allowed are at most {_MAX_EXIT_CODES}")
+            report.error(where, f"found {len(values)} values; allowed are at most {_MAX_EXIT_CODES}", Fault.TOO_MANY)
         elif codes.get("operator") == "In" and not any(0 <= value <= _MAX_EXIT_CODE for value in values):
             report.warn(where, f"the rule never applies: exit codes are 0 to {_MAX_EXIT_CODE}, none of them is named")

@@ -11,6 +11,7 @@ from typing import Any
 from nodeguard.model.check.meta import check_label_map
 from nodeguard.model.check.report import Report, shown
 from nodeguard.model.document import Path
+from nodeguard.model.finding import Fault
 
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
@@ -29,7 +30,7 @@ def check_place(report: Report, spec: dict[str, Any], path: Path) -> None:
     for position, gate in enumerate(spec.get("schedulingGates", ())):
         name = gate.get("name")
         if name in seen:
-            report.error((*path, "schedulingGates", position, "name"), f"duplicate gate {shown(name)}")
+            report.error((*path, "schedulingGates", position, "name"), f"duplicate gate {shown(name)}", Fault.DUPLICATE)
         elif name is not None:
             seen.add(name)
 
@@ -39,17 +40,17 @@ def _check_toleration(report: Report, toleration: dict[str, Any], path: Path) ->
     if not toleration.get("key") and operator != "Exists":
         report.error((*path, "operator"), f"found {operator}; without a key allowed is Exists, which means all taints")
     if operator == "Exists" and toleration.get("value"):
-        report.error((*path, "value"), "not allowed with operator Exists")
+        report.error((*path, "value"), "not allowed with operator Exists", Fault.FORBIDDEN)
     if "tolerationSeconds" in toleration and toleration.get("effect") != "NoExecute":
-        report.error((*path, "tolerationSeconds"), "allowed only with effect NoExecute")
+        report.error((*path, "tolerationSeconds"), "allowed only with effect NoExecute", Fault.FORBIDDEN)
 
 
 def _check_requirement(report: Report, rule: dict[str, Any], path: Path) -> None:
     operator, values = rule.get("operator"), rule.get("values", [])
     if operator in ("In", "NotIn") and not values:
-        report.error((*path, "values"), f"required with operator {operator}")
+        report.error((*path, "values"), f"required with operator {operator}", Fault.REQUIRED)
     elif operator in ("Exists", "DoesNotExist") and values:
-        report.error((*path, "values"), f"not allowed with operator {operator}")
+        report.error((*path, "values"), f"not allowed with operator {operator}", Fault.FORBIDDEN)
     elif operator in ("Gt", "Lt") and (len(values) != 1 or not values[0].lstrip("-").isdecimal()):
         report.error((*path, "values"), f"must be one whole number, in quotes, with operator {operator}")
 
@@ -94,8 +95,8 @@ def _check_spread(report: Report, constraints: list[dict[str, Any]], path: Path)
         place = (*path, position)
         key = (constraint.get("topologyKey"), constraint.get("whenUnsatisfiable"))
         if None not in key and key in seen:
-            report.error(place, f"a second rule for {key[0]} and {key[1]}")
+            report.error(place, f"a second rule for {key[0]} and {key[1]}", Fault.FORBIDDEN)
         seen.add(key)
         if "minDomains" in constraint and constraint.get("whenUnsatisfiable") != "DoNotSchedule":
-            report.error((*place, "minDomains"), "allowed only with whenUnsatisfiable: DoNotSchedule")
+            report.error((*place, "minDomains"), "allowed only with whenUnsatisfiable: DoNotSchedule", Fault.FORBIDDEN)
         check_selector(report, constraint.get("labelSelector", {}), (*place, "labelSelector"))

@@ -15,6 +15,7 @@ from nodeguard.model.check.report import Report, shown
 from nodeguard.model.check.resource import check_overhead, check_pod_resources
 from nodeguard.model.check.volume import check_volumes
 from nodeguard.model.document import Path
+from nodeguard.model.finding import Fault
 
 _LISTS = ("initContainers", "containers")
 _NAMESPACED_SYSCTLS = ("net.", "fs.mqueue.", "kernel.shm", "kernel.msg", "kernel.sem")
@@ -29,7 +30,11 @@ def check_pod(report: Report, pod: dict[str, Any], path: Path) -> None:
     place = (*path, "spec")
     check_meta(report, pod.get("metadata", {}), (*path, "metadata"))
     if spec.get("ephemeralContainers"):
-        report.error((*place, "ephemeralContainers"), "not allowed in a manifest: they are added to a running pod")
+        report.error(
+            (*place, "ephemeralContainers"),
+            "not allowed in a manifest: they are added to a running pod",
+            Fault.FORBIDDEN,
+        )
     around = Around(
         containers=frozenset(name for name, _ in _names(spec)),
         volumes=frozenset(volume["name"] for volume in spec.get("volumes", ()) if "name" in volume),
@@ -64,13 +69,15 @@ def _check_names(report: Report, spec: dict[str, Any], path: Path) -> None:
     for name, where in _names(spec):
         place = (*path, *where, "name")
         if name in first:
-            report.error(place, f"duplicate container name {name!r}, first on line {report.line(first[name])}")
+            report.error(
+                place, f"duplicate container name {name!r}, first {report.where(first[name])}", Fault.DUPLICATE
+            )
         first.setdefault(name, place)
 
 
 def _check_host(report: Report, spec: dict[str, Any], path: Path) -> None:
     if spec.get("shareProcessNamespace") and spec.get("hostPID"):
-        report.error((*path, "shareProcessNamespace"), "not allowed beside hostPID")
+        report.error((*path, "shareProcessNamespace"), "not allowed beside hostPID", Fault.FORBIDDEN)
     if spec.get("hostUsers") is False:
         report.unsupported(
             (*path, "hostUsers"), "valid Kubernetes, but not possible here: there are no user namespaces"
@@ -81,12 +88,14 @@ def _check_host(report: Report, spec: dict[str, Any], path: Path) -> None:
     if override:
         place = (*path, "hostnameOverride")
         if len(override) > _MAX_HOSTNAME:
-            report.error(place, f"found {len(override)} characters; allowed are at most {_MAX_HOSTNAME}")
+            report.error(
+                place, f"found {len(override)} characters; allowed are at most {_MAX_HOSTNAME}", Fault.TOO_LONG
+            )
         for key in ("hostNetwork", "setHostnameAsFQDN"):
             if spec.get(key):
-                report.error(place, f"not allowed beside {key}")
+                report.error(place, f"not allowed beside {key}", Fault.FORBIDDEN)
     if spec.get("schedulingGates") and spec.get("nodeName"):
-        report.error((*path, "nodeName"), "not allowed beside schedulingGates")
+        report.error((*path, "nodeName"), "not allowed beside schedulingGates", Fault.FORBIDDEN)
 
 
 def _check_host_ports(report: Report, spec: dict[str, Any], path: Path) -> None:
@@ -98,7 +107,9 @@ def _check_host_ports(report: Report, spec: dict[str, Any], path: Path) -> None:
             key = (port.get("protocol"), port.get("hostIP", ""), port["hostPort"])
             place = (*path, "containers", position, "ports", number, "hostPort")
             if key in first:
-                report.error(place, f"{port['hostPort']} is used twice, first on line {report.line(first[key])}")
+                report.error(
+                    place, f"{port['hostPort']} is used twice, first {report.where(first[key])}", Fault.DUPLICATE
+                )
             first.setdefault(key, place)
 
 
@@ -113,14 +124,14 @@ def _check_security(report: Report, spec: dict[str, Any], path: Path) -> None:
         where = (*place, "sysctls", position, "name")
         name = sysctl["name"].replace("/", ".")
         if name in seen:
-            report.error(where, f"duplicate sysctl {name!r}")
+            report.error(where, f"duplicate sysctl {name!r}", Fault.DUPLICATE)
         seen.add(name)
         if not name.startswith(_NAMESPACED_SYSCTLS):
             report.unsupported(where, f"{name} has no namespace: it would change the whole host")
         elif name.startswith("net.") and spec.get("hostNetwork"):
-            report.error(where, f"{shown(name)} is not allowed with hostNetwork")
+            report.error(where, f"{shown(name)} is not allowed with hostNetwork", Fault.FORBIDDEN)
         elif not name.startswith("net.") and spec.get("hostIPC"):
-            report.error(where, f"{shown(name)} is not allowed with hostIPC")
+            report.error(where, f"{shown(name)} is not allowed with hostIPC", Fault.FORBIDDEN)
 
 
 def _check_dns(report: Report, spec: dict[str, Any], path: Path) -> None:
@@ -130,4 +141,6 @@ def _check_dns(report: Report, spec: dict[str, Any], path: Path) -> None:
     for key, most in (("nameservers", _MAX_NAMESERVERS), ("searches", _MAX_SEARCHES)):
         count = len(config.get(key, ()))
         if count > most:
-            report.error((*path, "dnsConfig", key), f"found {count} entries; allowed are at most {most}")
+            report.error(
+                (*path, "dnsConfig", key), f"found {count} entries; allowed are at most {most}", Fault.TOO_MANY
+            )

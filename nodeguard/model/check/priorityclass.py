@@ -10,6 +10,7 @@ from typing import Any
 from nodeguard.model.check.meta import check_meta
 from nodeguard.model.check.report import Report, shown
 from nodeguard.model.document import Path
+from nodeguard.model.finding import Fault
 
 HIGHEST_USER_PRIORITY = 1_000_000_000
 SYSTEM_CLASSES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
@@ -27,6 +28,6 @@ def check_priority_class(report: Report, priority_class: dict[str, Any], path: P
         elif value is not None and value != SYSTEM_CLASSES[name]:
             report.error((*path, "value"), f"found {value}; allowed for {name} is {SYSTEM_CLASSES[name]}")
         if priority_class.get("globalDefault"):
-            report.error((*path, "globalDefault"), "must not be true for a class of the system")
+            report.error((*path, "globalDefault"), "must not be true for a class of the system", Fault.FORBIDDEN)
     elif value is not None and value > HIGHEST_USER_PRIORITY:
         report.error((*path, "value"), f"found {value}; allowed is at most {HIGHEST_USER_PRIORITY}")

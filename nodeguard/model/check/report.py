@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from nodeguard.model.document import Document, Path, format_path
-from nodeguard.model.finding import Finding, Severity
+from nodeguard.model.finding import Fault, Finding, Severity
 
 _SHOWN = 60
 
@@ -24,19 +24,19 @@ class Report:
         """Something was found that Kubernetes would refuse."""
         return any(finding.severity is Severity.ERROR for finding in self.findings)
 
-    def error(self, path: Path, message: str) -> None:
+    def error(self, path: Path, message: str, fault: Fault = Fault.INVALID) -> None:
         """Add what Kubernetes would refuse."""
-        self._add(Severity.ERROR, path, message)
+        self._add(Severity.ERROR, path, message, fault)
 
     def missing(self, path: Path, message: str) -> None:
         """Add an error about a value that is not there, unless it was there and reported as wrong."""
         shown_path = format_path(path)
         if not any(finding.path == shown_path for finding in self.findings):
-            self.error(path, message)
+            self.error(path, message, Fault.REQUIRED)
 
     def unsupported(self, path: Path, message: str) -> None:
         """Add what is valid, but cannot be run."""
-        self._add(Severity.UNSUPPORTED, path, message)
+        self._add(Severity.UNSUPPORTED, path, message, Fault.FORBIDDEN)
 
     def warn(self, path: Path, message: str) -> None:
         """Add what has no effect, once for all list entries that have it."""
@@ -45,15 +45,16 @@ class Report:
             self._warned.add(kind)
             self._add(Severity.WARNING, path, message)
 
-    def line(self, path: Path) -> int:
-        """Where ``path`` stands."""
-        return self._document.line(path)
+    def where(self, path: Path) -> str:
+        """``on line 3``; in an object that came without lines, ``at spec.containers[0].name``."""
+        line = self._document.line(path)
+        return f"on line {line}" if line else f"at {format_path(path)}"
 
     def place(self, path: Path) -> str:
         """Where ``path`` stands, and in which input."""
         return f"{self._document.source}:{self._document.line(path)}"
 
-    def _add(self, severity: Severity, path: Path, message: str) -> None:
+    def _add(self, severity: Severity, path: Path, message: str, fault: Fault = Fault.INVALID) -> None:
         self.findings.append(
             Finding(
                 severity=severity,
@@ -61,6 +62,7 @@ class Report:
                 line=self._document.line(path),
                 path=format_path(path),
                 message=message,
+                fault=fault,
             )
         )
 

@@ -11,6 +11,7 @@ from typing import Any
 from nodeguard.model.check.report import Report, guess, shown
 from nodeguard.model.default import HUGEPAGES, aggregate
 from nodeguard.model.document import Path
+from nodeguard.model.finding import Fault
 from nodeguard.model.quantity import MAX_INT64, Quantity
 from nodeguard.model.syntax import qualified_name
 
@@ -32,7 +33,7 @@ def check_container_resources(report: Report, resources: dict[str, Any], claims:
     for position, claim in enumerate(resources.get("claims", ())):
         name, place = claim.get("name"), (*path, "claims", position, "name")
         if name in seen:
-            report.error(place, f"duplicate claim {shown(name)}")
+            report.error(place, f"duplicate claim {shown(name)}", Fault.DUPLICATE)
         elif name is not None and name not in claims:
             report.error(place, f"there is no claim {shown(name)} in spec.resourceClaims")
         seen.add(name)
@@ -44,7 +45,7 @@ def check_pod_resources(report: Report, spec: dict[str, Any], path: Path) -> Non
     if resources is None:
         return
     if resources.get("claims"):
-        report.error((*path, "claims"), "not allowed at pod level")
+        report.error((*path, "claims"), "not allowed at pod level", Fault.FORBIDDEN)
     _check(report, resources, path, _POD_NAMES)
     requests, limits = resources.get("requests", {}), resources.get("limits", {})
     for name, needed in aggregate(spec, "requests").items():

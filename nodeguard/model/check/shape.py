@@ -8,6 +8,7 @@ from nodeguard.model.check.report import Report, guess, shown
 from nodeguard.model.document import Path
 from nodeguard.model.field import OBJECTS
 from nodeguard.model.fieldtype import Field, Support, Table
+from nodeguard.model.finding import Fault
 from nodeguard.model.quantity import Quantity
 from nodeguard.model.syntax import SYNTAX
 
@@ -56,7 +57,7 @@ class _Shape:
     def object(self, name: str, value: Any, path: Path, *, heed: bool) -> Any:
         """Check an object; ``heed`` False: a field around it was warned of already."""
         if not isinstance(value, dict):
-            self._report.error(path, f"expected an object, found {shown(value)}")
+            self._report.error(path, f"expected an object, found {shown(value)}", Fault.TYPE)
             return _DROPPED
         fields = self._table[name]
         result: dict[str, Any] = {}
@@ -70,12 +71,13 @@ class _Shape:
                     result[key] = checked
         for key, field in fields.items():
             if field.required and value.get(key) is None:
-                self._report.error((*path, key), f"required, but missing: {field.doc}")
+                self._report.error((*path, key), f"required, but missing: {field.doc}", Fault.REQUIRED)
         return result
 
     def _field(self, field: Field, value: Any, path: Path, *, heed: bool) -> Any:
         if field.required and value in ("", []):
-            self._report.error(path, "must not be empty" if value == "" else "must have at least one entry")
+            words = "must not be empty" if value == "" else "must have at least one entry"
+            self._report.error(path, words, Fault.REQUIRED)
             return _DROPPED
         if field.support is Support.HONOURED or not heed:
             return self._value(field, field.type, value, path, heed=heed)
@@ -108,7 +110,7 @@ class _Shape:
 
     def _list(self, field: Field, type: str, value: Any, path: Path, *, heed: bool) -> Any:  # noqa: A002
         if not isinstance(value, list):
-            self._report.error(path, f"expected a list, found {shown(value)}")
+            self._report.error(path, f"expected a list, found {shown(value)}", Fault.TYPE)
             return _DROPPED
         result = []
         for position, item in enumerate(value):
@@ -121,7 +123,7 @@ class _Shape:
 
     def _map(self, field: Field, type: str, value: Any, path: Path, *, heed: bool) -> Any:  # noqa: A002
         if not isinstance(value, dict):
-            self._report.error(path, f"expected an object, found {shown(value)}")
+            self._report.error(path, f"expected an object, found {shown(value)}", Fault.TYPE)
             return _DROPPED
         result = {}
         for key, item in value.items():
@@ -141,7 +143,8 @@ class _Shape:
         if field.words and value not in field.words:
             meant = guess(value, field.words)
             hint = f"; did you mean {meant}?" if meant else ""
-            self._report.error(path, f"found {shown(value)}; allowed are {', '.join(field.words)}{hint}")
+            words = f"found {shown(value)}; allowed are {', '.join(field.words)}{hint}"
+            self._report.error(path, words, Fault.NOT_SUPPORTED)
             return _DROPPED
         if field.syntax:
             return self._syntax(field.syntax, value, path)
@@ -172,12 +175,12 @@ class _Shape:
 
     def _quantity(self, value: Any, path: Path) -> Any:
         if isinstance(value, dict | list):
-            self._report.error(path, f"expected a quantity such as 500m or 64Mi, found {shown(value)}")
+            self._report.error(path, f"expected a quantity such as 500m or 64Mi, found {shown(value)}", Fault.TYPE)
             return _DROPPED
         try:
             return Quantity.parse(value if value is not None else 0)
         except ValueError as e:
-            self._report.error(path, str(e))
+            self._report.error(path, str(e), Fault.TYPE)
             return _DROPPED
 
     def _port(self, field: Field, value: Any, path: Path) -> Any:
@@ -187,7 +190,7 @@ class _Shape:
 
     def _wrong(self, type: str, value: Any, path: Path) -> Any:  # noqa: A002
         hint = "; write it in quotes" if type == "string" and isinstance(value, int | float) else ""
-        self._report.error(path, f"expected {_EXPECTED[type]}, found {shown(value)}{hint}")
+        self._report.error(path, f"expected {_EXPECTED[type]}, found {shown(value)}{hint}", Fault.TYPE)
         return _DROPPED
 
     def _unknown(self, name: str, key: str, path: Path) -> None:
@@ -196,4 +199,4 @@ class _Shape:
         home = "" if same else next((place for other, place in _PLACES if other != name and key in OBJECTS[other]), "")
         meant = same or ("" if home else guess(key, fields))
         hint = f", did you mean {meant}?" if meant else f"; {key} belongs in {home}" if home else ""
-        self._report.error(path, f"unknown field{hint}")
+        self._report.error(path, f"unknown field{hint}", Fault.UNKNOWN)

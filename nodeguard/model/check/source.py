@@ -13,6 +13,7 @@ from nodeguard.model.check.report import Report, guess, shown
 from nodeguard.model.check.resource import page_size
 from nodeguard.model.default import HUGEPAGES
 from nodeguard.model.document import Path
+from nodeguard.model.finding import Fault
 from nodeguard.model.syntax import annotation_key, qualified_name
 
 _SUBSCRIPT = re.compile(r"(metadata\.(?:labels|annotations))\['(.*)'\]", re.DOTALL)
@@ -34,9 +35,9 @@ def check_one_source(
     """Exactly one of ``names`` is set in ``sources``."""
     given = [name for name in names if name in sources]
     if len(given) > 1:
-        report.error((*path, given[1]), f"only one of {', '.join(given)} is allowed")
+        report.error((*path, given[1]), f"only one of {', '.join(given)} is allowed", Fault.FORBIDDEN)
     elif not given and not or_none:
-        report.error(path, f"one of {', '.join(names)} is required")
+        report.error(path, f"one of {', '.join(names)} is required", Fault.REQUIRED)
 
 
 def check_field_ref(report: Report, field_ref: dict[str, Any], allowed: tuple[str, ...], path: Path) -> None:

@@ -12,6 +12,7 @@ from nodeguard.model.check.resource import page_size
 from nodeguard.model.check.source import FILE_FIELDS, check_field_ref, check_one_source, check_resource_ref
 from nodeguard.model.document import Path
 from nodeguard.model.field import OBJECTS
+from nodeguard.model.finding import Fault
 
 _SOURCES = tuple(name for name in OBJECTS["Volume"] if name != "name")
 
@@ -24,8 +25,8 @@ def check_volumes(report: Report, volumes: list[dict[str, Any]], containers: fro
         name = volume.get("name")
         if name is not None:
             if name in first:
-                line = report.line((*path, first[name], "name"))
-                report.error((*place, "name"), f"duplicate volume {name!r}, first on line {line}")
+                there = report.where((*path, first[name], "name"))
+                report.error((*place, "name"), f"duplicate volume {name!r}, first {there}", Fault.DUPLICATE)
             first.setdefault(name, position)
         check_one_source(report, volume, _SOURCES, place, or_none=True)
         if "hostPath" in volume:
@@ -65,7 +66,7 @@ def _check_files(report: Report, volume: dict[str, Any], containers: frozenset[s
         place = (*path, "items", position)
         file = item.get("path")
         if file in seen:
-            report.error((*place, "path"), f"duplicate file {shown(file)}")
+            report.error((*place, "path"), f"duplicate file {shown(file)}", Fault.DUPLICATE)
         elif file is not None:
             seen.add(file)
         check_one_source(report, item, ("fieldRef", "resourceFieldRef"), place)

@@ -1,0 +1,111 @@
+"""An object that a client sent, against the field table that also checks manifests for ``run``.
+
+The apiserver finds faults in two steps: what it cannot decode is a bad request (400), what it decodes and does not
+like is invalid (422) with one cause for each fault.
+
+Source: kubernetes, staging/src/k8s.io/apiserver/pkg/endpoints/handlers/create.go (decoding, field validation),
+staging/src/k8s.io/apimachinery/pkg/api/errors/errors.go, NewInvalid, NewBadRequest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nodeguard.api.resource import Resource
+from nodeguard.api.status import Cause
+from nodeguard.model.check.pod import check_pod
+from nodeguard.model.check.priorityclass import check_priority_class
+from nodeguard.model.check.report import Report
+from nodeguard.model.check.shape import check_shape
+from nodeguard.model.default import apply_defaults
+from nodeguard.model.document import Document
+from nodeguard.model.field import OBJECTS
+from nodeguard.model.finding import Fault, Finding, Severity
+from nodeguard.model.quantity import Quantity
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examination:
+    """What there is to say of an object.
+
+    ``object`` is it as it is stored: unknown fields and nulls gone, quantities in canonical form, defaults filled in.
+    ``malformed`` is what cannot be decoded (400, whatever the field validation). ``unknown`` are texts such as
+    ``unknown field "spec.foo"``: with field validation Strict a bad request, with Warn warnings, with Ignore nothing.
+    ``causes`` make it invalid (422). ``warnings`` tell of fields without effect here.
+    """
+
+    object: Object
+    malformed: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    causes: tuple[Cause, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def examine(resource: Resource, obj: Object) -> Examination:
+    """Decode an object, fill in its defaults, validate it. ``obj`` itself stays as it is."""
+    report = Report(Document(value=obj, source=""))
+    known = _check(report, resource, obj)
+    findings = report.findings
+    return Examination(
+        object=_plain(known),
+        malformed=tuple(f"{one.path}: {one.message}" for one in findings if one.fault is Fault.TYPE),
+        unknown=tuple(f'unknown field "{one.path}"' for one in findings if one.fault is Fault.UNKNOWN),
+        causes=tuple(_cause(one) for one in findings if _is_invalid(one)),
+        warnings=tuple(f"{one.path}: {one.message}" for one in findings if one.severity is Severity.WARNING),
+    )
+
+
+def check_object(resource: Resource, obj: Object, *, strict: bool = True) -> list[Cause]:
+    """Everything that is wrong with an object; unknown fields only when ``strict``."""
+    report = Report(Document(value=obj, source=""))
+    _check(report, resource, obj)
+    return [
+        _cause(one)
+        for one in report.findings
+        if one.severity is not Severity.WARNING and (strict or one.fault is not Fault.UNKNOWN)
+    ]
+
+
+def _check(report: Report, resource: Resource, obj: Object) -> Object:
+    """The object, known fields only, its quantities parsed."""
+    if resource.table_name not in OBJECTS:
+        return obj
+    known = check_shape(report, resource.table_name, obj, ())
+    if resource.kind == "Pod":
+        apply_defaults(known)
+        check_pod(report, known, ())
+    elif resource.kind == "PriorityClass":
+        check_priority_class(report, known, ())
+    return known
+
+
+_WORDS = {
+    Fault.REQUIRED: "Required value",
+    Fault.DUPLICATE: "Duplicate value",
+    Fault.NOT_SUPPORTED: "Unsupported value",
+    Fault.FORBIDDEN: "Forbidden",
+    Fault.TOO_LONG: "Too long",
+    Fault.TOO_MANY: "Too many",
+}
+
+
+def _is_invalid(finding: Finding) -> bool:
+    return finding.severity is not Severity.WARNING and finding.fault not in (Fault.TYPE, Fault.UNKNOWN)
+
+
+def _cause(finding: Finding) -> Cause:
+    words = _WORDS.get(finding.fault, "Invalid value")
+    return Cause(finding.fault, f"{words}: {finding.message}", finding.path or "<nil>")
+
+
+def _plain(value: Any) -> Any:
+    """JSON again: quantities as their canonical text."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Quantity) else value
