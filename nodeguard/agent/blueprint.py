@@ -79,6 +79,9 @@ class Blueprint:
             bundle=self.bundle,
             exit_dir=host.paths.exit_dir,
             log_path=self.log_path,
+            stdin=self.container.stdin,
+            stdin_once=self.container.stdin_once,
+            terminal=self.container.tty,
         )
 
     def runtime_argv(self, *words: str) -> tuple[str, ...]:
@@ -188,8 +191,9 @@ def _spec(plan: Blueprint, unpacked: image.UnpackedImage) -> bundle.ContainerSpe
         args=image.process_args(
             env.expand_words(container.command, values), env.expand_words(container.args, values), unpacked.config
         ),
-        env=env.process_env(values, hostname=sandbox.hostname, image_env=unpacked.config.env),
+        env=env.process_env(values, hostname=sandbox.hostname, image_env=_image_env(plan, unpacked)),
         cwd=container.working_dir or unpacked.config.working_dir or "/",
+        terminal=container.tty,
         uid=who.uid,
         gid=who.gid,
         additional_gids=who.additional_gids,
@@ -219,6 +223,11 @@ def _spec(plan: Blueprint, unpacked: image.UnpackedImage) -> bundle.ContainerSpe
             "io.kubernetes.container.name": container.name,
         },
     )
+
+
+def _image_env(plan: Blueprint, unpacked: image.UnpackedImage) -> tuple[str, ...]:
+    """The image's variables, and the kind of terminal where there is one (containerd, pkg/oci, WithTTY)."""
+    return ("TERM=xterm", *unpacked.config.env) if plan.container.tty else tuple(unpacked.config.env)
 
 
 def _seccomp(plan: Blueprint, capabilities: frozenset[str]) -> Mapping[str, object] | None:

@@ -146,6 +146,9 @@ def _container(item: dict[str, Any], kind: ContainerKind, pod_security: dict[str
         ),
         termination_message_path=item["terminationMessagePath"],
         termination_message_policy=item["terminationMessagePolicy"],
+        stdin=item.get("stdin", False),
+        stdin_once=item.get("stdinOnce", False),
+        tty=item.get("tty", False),
     )
 
 

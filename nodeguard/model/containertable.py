@@ -57,11 +57,9 @@ _CONTAINER: dict[str, Field] = {
         quiet=("Never", "IfNotPresent"),
     ),
     "securityContext": h("SecurityContext", "User, capabilities and the like."),
-    "stdin": u("bool", "Keep stdin open.", "containers have no stdin; leave it out", default=False),
-    "stdinOnce": u(
-        "bool", "Close stdin after the first client.", "containers have no stdin; leave it out", default=False
-    ),
-    "tty": u("bool", "Give the container a terminal.", "containers have no terminal; leave it out", default=False),
+    "stdin": h("bool", "Keep stdin open, for attach.", default=False),
+    "stdinOnce": h("bool", "Close stdin after the first client.", default=False),
+    "tty": h("bool", "Give the container a terminal.", default=False),
 }
 
 CONTAINER: Table = {

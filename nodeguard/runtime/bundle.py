@@ -77,6 +77,7 @@ class ContainerSpec:
     namespaces: tuple[Namespace, ...]
     env: tuple[str, ...] = ()
     cwd: str = "/"
+    terminal: bool = False
     uid: int = 0
     gid: int = 0
     additional_gids: tuple[int, ...] = ()
@@ -171,7 +172,7 @@ def oci_config(spec: ContainerSpec) -> dict[str, Any]:
     mounts = (*standard_mounts(privileged=spec.privileged), *spec.mounts)
     capabilities = sorted(spec.capabilities)
     process: dict[str, Any] = {
-        "terminal": False,
+        "terminal": spec.terminal,
         "user": {"uid": spec.uid, "gid": spec.gid},
         "args": list(spec.args),
         "env": list(spec.env),

@@ -51,6 +51,11 @@ class ConmonRequest:
     exit_dir: Path
     log_path: Path
     systemd_cgroup: bool = False
+    stdin: bool = False
+    stdin_once: bool = False
+    """stdin ends with the first client that held it"""
+    terminal: bool = False
+    """the container's output is one terminal; config.json must say so, too"""
 
     @property
     def pid_file(self) -> Path:
@@ -98,6 +103,12 @@ def conmon_argv(request: ConmonRequest) -> tuple[str, ...]:
     ]
     if request.systemd_cgroup:
         argv.append("--systemd-cgroup")
+    if request.stdin:
+        argv.append("--stdin")
+        if not request.stdin_once:
+            argv.append("--leave-stdin-open")
+    if request.terminal:
+        argv.append("--terminal")
     return tuple(argv)
 
 

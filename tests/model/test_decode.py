@@ -220,7 +220,7 @@ def test_a_name_may_be_left_to_be_made_up() -> None:
 
 
 def test_a_document_with_duplicate_keys_yields_no_pod_but_all_findings() -> None:
-    manifests = read(POD + CONTAINER + "    tty: true\n    name: b\n    oops: 1\n")
+    manifests = read(POD + CONTAINER + "    volumeDevices: [{name: v, devicePath: /dev/v}]\n    name: b\n    oops: 1\n")
     assert manifests.pods == ()
     assert [finding.line for finding in manifests.findings] == [8, 9, 10]
 
@@ -316,11 +316,11 @@ def test_one_warning_per_field_however_often_it_occurs() -> None:
 def test_what_is_unsupported_is_left_out_of_the_pod() -> None:
     manifests = read(
         POD + CONTAINER + "    env: [{name: A, valueFrom: {secretKeyRef: {name: s, key: k}}}]\n"
-        "    envFrom: [{configMapRef: {name: c}}]\n    tty: true\n    stdin: true\n"
+        "    envFrom: [{configMapRef: {name: c}}]\n    volumeDevices: [{name: v, devicePath: /dev/v}]\n"
         "  volumes: [{name: v, nfs: {server: s, path: /p}}]\n"
     )
     assert {finding.severity for finding in manifests.findings} == {Severity.UNSUPPORTED}
-    assert len(manifests.findings) == len(manifests.refusals) == 5
+    assert len(manifests.findings) == len(manifests.refusals) == 4
     assert manifests.errors == ()
     assert manifests.pods[0].volumes == ()
 
@@ -853,7 +853,10 @@ def test_container_limits_may_add_up_to_more_than_the_pod_s() -> None:
             "Linux knows no capability 'NET_ADMN', did you mean NET_ADMIN?",
         ),
         ("workingDir: srv", "found 'srv'; must be absolute, beginning with '/'"),
-        ("tty: true", "valid Kubernetes, but not possible here: containers have no terminal; leave it out"),
+        (
+            "volumeDevices: [{name: v, devicePath: /dev/v}]",
+            "valid Kubernetes, but not possible here: block devices are not supported",
+        ),
     ],
 )
 def test_what_only_nodeguard_refuses_in_a_container(field: str, hint: str) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,14 @@ def test_argv(tmp_path: Path) -> None:
     assert f"--log-path=k8s-file:{tmp_path}/0.log" in argv
     assert "--systemd-cgroup" not in argv
     assert "--systemd-cgroup" in conmon_argv(request_for(tmp_path, Path("/c"), systemd_cgroup=True))
+    assert not {"--stdin", "--leave-stdin-open", "--terminal"} & set(argv)
+
+
+def test_stdin_stays_open_unless_it_is_for_one_client(tmp_path: Path) -> None:
+    request = request_for(tmp_path, Path("/c"))
+    assert conmon_argv(replace(request, stdin=True))[-2:] == ("--stdin", "--leave-stdin-open")
+    assert conmon_argv(replace(request, stdin=True, stdin_once=True))[-1] == "--stdin"
+    assert conmon_argv(replace(request, terminal=True))[-1] == "--terminal"
 
 
 def test_runtime_argv() -> None:
