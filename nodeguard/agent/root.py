@@ -17,16 +17,20 @@ from nodeguard.kernel.cgroup.driver import Driver
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Root:
-    """The root cgroup and the driver for it; ``unit`` is the systemd unit that holds it, if one does."""
+    """The root cgroup and the driver for it; ``unit`` is the systemd unit that holds it, if one does.
+
+    ``unit_group`` is the cgroup of that unit.
+    """
 
     driver: Driver
     path: str
     unit: str | None = None
+    unit_group: str = ""
 
     def release(self) -> None:
         """The root has been removed; nobody needs the unit any more."""
         if self.unit is not None:
-            systemd.release_pods_unit(self.unit)
+            systemd.release_pods_unit(self.unit_group, self.unit)
 
 
 def prepare_root(config: Config, driver: Driver) -> Root:
@@ -41,7 +45,7 @@ def prepare_root(config: Config, driver: Driver) -> Root:
         return Root(driver=driver, path=config.cgroup_root)
     unit = unit_name(config)
     group = systemd.ensure_pods_unit(unit)
-    return Root(driver=detect(group), path=f"{group}{config.cgroup_root}", unit=unit)
+    return Root(driver=detect(group), path=f"{group}{config.cgroup_root}", unit=unit, unit_group=group)
 
 
 def find_root(config: Config) -> Root:
@@ -55,7 +59,7 @@ def find_root(config: Config) -> Root:
         unit = unit_name(config)
         group = systemd.find_pods_unit(unit)
         if group:
-            return Root(driver=detect(group), path=f"{group}{config.cgroup_root}", unit=unit)
+            return Root(driver=detect(group), path=f"{group}{config.cgroup_root}", unit=unit, unit_group=group)
     return Root(driver=driver, path=config.cgroup_root)
 
 

@@ -53,19 +53,23 @@ def ensure_pods_unit(
         HostLacks: systemd refused, or is not here.
         TimedOut: the unit does not come up.
     """
-    is_started_here = _property(name, "ActiveState") not in ("active", "activating")
+    seen = _properties(name)
+    is_started_here = seen["ActiveState"] not in ("active", "activating")
     if is_started_here:
-        _start(name, mount_point)
+        _start(name, mount_point, is_installed=seen["LoadState"] != "not-found")
+        seen = _properties(name)
     deadline = time.monotonic() + timeout_seconds
     while True:
-        path = _property(name, "ControlGroup")
+        path = seen["ControlGroup"]
         if path and _holder_has_moved(mount_point, path):
             if is_started_here:
                 (mount_point / path.lstrip("/") / _ON_DEMAND).mkdir(exist_ok=True)
             return path
         if time.monotonic() > deadline:
             raise TimedOut(f"systemd unit {name} did not come up in {timeout_seconds:g} s (systemctl status {name})")
-        time.sleep(0.05)
+        time.sleep(0.02)
+        if not path:
+            seen = _properties(name)
 
 
 def find_pods_unit(name: str = UNIT) -> str | None:
@@ -74,19 +78,18 @@ def find_pods_unit(name: str = UNIT) -> str | None:
     Raises:
         HostLacks: systemd does not answer.
     """
-    return _property(name, "ControlGroup") or None
+    return _properties(name)["ControlGroup"] or None
 
 
-def release_pods_unit(name: str = UNIT, *, mount_point: Path = Path("/sys/fs/cgroup")) -> None:
-    """Nobody's pods are in the unit any more: it is gone if `ensure_pods_unit` started it. May be repeated.
+def release_pods_unit(group: str, name: str = UNIT, *, mount_point: Path = Path("/sys/fs/cgroup")) -> None:
+    """Nobody's pods are in the unit any more: it is gone if `ensure_pods_unit`, which returned ``group``, started it.
 
-    A unit that somebody else started, at boot or by hand, keeps running.
+    A unit that somebody else started, at boot or by hand, keeps running. May be repeated.
 
     Raises:
         HostLacks: systemd refused, or is not here.
     """
-    path = _property(name, "ControlGroup")
-    if path and (mount_point / path.lstrip("/") / _ON_DEMAND).is_dir():
+    if (mount_point / group.lstrip("/") / _ON_DEMAND).is_dir():
         exit_code, _, stderr = process.capture(["systemctl", "stop", name])
         if exit_code and "not loaded" not in stderr:
             raise HostLacks(f"systemd does not stop {name}: {stderr.strip()}")
@@ -104,23 +107,28 @@ def holder_command(group: str) -> str:
     return f"mkdir -p {holder} && echo 0 > {holder}/cgroup.procs && exec sleep infinity"
 
 
-def _start(name: str, mount_point: Path) -> None:
-    if _property(name, "LoadState") == "not-found":
+def _start(name: str, mount_point: Path, *, is_installed: bool) -> None:
+    if is_installed:
+        argv = ["systemctl", "start", name]
+    else:
         argv = ["systemd-run", "--quiet", "--collect", f"--unit={name}", "--description=Pods of nodeguard"]
         argv += [f"--property={each}" for each in PROPERTIES]
         argv += ["/bin/sh", "-c", holder_command(f"{mount_point}/system.slice/{name}")]
-    else:
-        argv = ["systemctl", "start", name]
     exit_code, _, stderr = process.capture(argv)
     if exit_code and "already" not in stderr:  # somebody else was faster
         raise HostLacks(f"systemd does not start {name}: {stderr.strip()}")
 
 
-def _property(name: str, key: str) -> str:
-    exit_code, stdout, stderr = process.capture(["systemctl", "show", f"--property={key}", "--value", name])
+def _properties(name: str) -> dict[str, str]:
+    """All that is asked of a unit, by one process: each costs as much as a container's own start."""
+    exit_code, stdout, stderr = process.capture(
+        ["systemctl", "show", "--property=ActiveState,LoadState,ControlGroup", name]
+    )
+    told = dict.fromkeys(("ActiveState", "LoadState", "ControlGroup"), "")
+    told |= {key: value for key, is_one, value in (line.partition("=") for line in stdout.splitlines()) if is_one}
     if exit_code:
-        raise HostLacks(f"systemd does not tell {key} of {name}: {stderr.strip()}")
-    return stdout.strip()
+        raise HostLacks(f"systemd does not tell about {name}: {stderr.strip()}")
+    return told
 
 
 def _holder_has_moved(mount_point: Path, path: str) -> bool:

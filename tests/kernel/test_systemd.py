@@ -12,12 +12,13 @@ from nodeguard.kernel import systemd
 
 SYSTEMCTL = """#!/bin/sh
 echo "systemctl $*" >> "$FAKE/log"
-case "$1 $2" in
-"show --property=ActiveState") if [ -e "$FAKE/up" ]; then echo active; else echo inactive; fi;;
-"show --property=LoadState") if [ -e "$FAKE/installed" ]; then echo loaded; else echo not-found; fi;;
-start*) exec systemd-run;;
-"show --property=ControlGroup") if [ -e "$FAKE/up" ]; then echo /system.slice/nodeguard-pods.service; fi;;
-stop*) [ -e "$FAKE/up" ] || { echo "Unit $2 not loaded." >&2; exit 5; }; rm -r "$FAKE/up" "$FAKE/cgroup";;
+case "$1" in
+show)
+    if [ -e "$FAKE/up" ]; then echo ControlGroup=/system.slice/nodeguard-pods.service; else echo ControlGroup=; fi
+    if [ -e "$FAKE/installed" ]; then echo LoadState=loaded; else echo LoadState=not-found; fi
+    if [ -e "$FAKE/up" ]; then echo ActiveState=active; else echo ActiveState=inactive; fi;;
+start) exec systemd-run;;
+stop) [ -e "$FAKE/up" ] || { echo "Unit $2 not loaded." >&2; exit 5; }; rm -r "$FAKE/up" "$FAKE/cgroup";;
 esac
 """
 SYSTEMD_RUN = """#!/bin/sh
@@ -50,6 +51,7 @@ def test_the_unit_is_started_once(fake: Path) -> None:
     for wanted in ("Delegate=yes", "OOMPolicy=continue", "TasksMax=infinity"):
         assert f"systemd-run --property={wanted}\n" in log
     assert "$" not in log, "systemd would expand it"
+    assert log.count("systemctl show") == 3, "one look before the start, one after it, one that finds it running"
 
 
 def test_a_refusal_is_passed_on(fake: Path) -> None:
@@ -76,18 +78,18 @@ def test_an_installed_unit_is_preferred(fake: Path) -> None:
 def test_a_unit_started_on_demand_is_stopped_and_that_may_be_repeated(fake: Path, installed: bool) -> None:
     if installed:
         (fake / "installed").touch()
-    systemd.ensure_pods_unit(mount_point=fake / "cgroup")
+    group = systemd.ensure_pods_unit(mount_point=fake / "cgroup")
     systemd.ensure_pods_unit(mount_point=fake / "cgroup")  # a second run, which finds it running
     for _ in range(2):
-        systemd.release_pods_unit(mount_point=fake / "cgroup")
+        systemd.release_pods_unit(group, mount_point=fake / "cgroup")
     assert not (fake / "up").exists()
 
 
 def test_a_unit_that_ran_already_keeps_running(fake: Path) -> None:
     (fake / "installed").touch()
     subprocess.run(["systemctl", "start", systemd.UNIT], check=True)
-    systemd.ensure_pods_unit(mount_point=fake / "cgroup")
-    systemd.release_pods_unit(mount_point=fake / "cgroup")
+    group = systemd.ensure_pods_unit(mount_point=fake / "cgroup")
+    systemd.release_pods_unit(group, mount_point=fake / "cgroup")
     assert (fake / "up").exists()
 
 
