@@ -40,11 +40,9 @@ from nodeguard.policy.signal_state import in_mode
 from nodeguard.policy.threshold import with_containerfs
 
 if TYPE_CHECKING:
-    from nodeguard.agent.throttle import ThrottleWatch
-
-if TYPE_CHECKING:
     from nodeguard.agent.garbage import GarbageCollector
     from nodeguard.agent.reclaim import Reclaimer
+    from nodeguard.agent.throttle import ThrottleWatch
     from nodeguard.model.decision import DecisionRecord
 
 log = logging.getLogger(__name__)
@@ -144,7 +142,7 @@ class Guard:
 
     def _open_the_rest(self) -> None:
         """What can wait until the first pods have started."""
-        from nodeguard.agent.garbage import GarbageCollector
+        from nodeguard.agent.garbage import GarbageCollector  # as late as all of this: pods start first
 
         self._opening = None
         self.status.open()
@@ -215,7 +213,7 @@ class Guard:
 
     @cached_property
     def _reclaimer(self) -> Reclaimer:
-        from nodeguard.agent.reclaim import Reclaimer
+        from nodeguard.agent.reclaim import Reclaimer  # not before something is short or the pods have started
 
         return Reclaimer.of(self._config, self._host.paths, self._workers)
 
@@ -260,7 +258,7 @@ class Guard:
         id_, at, node_name = new_id(), self._host.clock.now(), self._host.settings.node_name
 
         def make() -> DecisionRecord:
-            from nodeguard.policy.decision import rejection_record
+            from nodeguard.policy.decision import rejection_record  # records cost a start too much
 
             return rejection_record(
                 refusal.pod,
@@ -276,7 +274,7 @@ class Guard:
         self._host.history.append(make)
 
     def _ended(self, victim: Victim, outcome: Outcome) -> None:
-        from nodeguard.model.decision import Progress
+        from nodeguard.model.decision import Progress  # records cost a start too much
 
         self._host.history.update(
             victim.record_id,

@@ -37,6 +37,33 @@ def worker(error: Exception) -> PodWorker:
     return made
 
 
+class FakeKiller:
+    """Notes what is done to it."""
+
+    def __init__(self) -> None:
+        self.did: list[str] = []
+
+    def strike(self) -> None:
+        self.did.append("strike")
+
+    def close(self) -> None:
+        self.did.append("close")
+
+
+def test_a_strike_kills_with_what_the_pod_keeps_open() -> None:
+    one, killer = worker(OSError(errno.EMFILE, "nothing may be opened")), FakeKiller()
+    one._sandbox.killer = killer
+    one.strike()
+    assert killer.did == ["strike"], "and it stays open: the next strike may be near"
+
+
+def test_a_strike_opens_what_is_not_kept_open_and_closes_it() -> None:
+    one, killer = worker(OSError()), FakeKiller()
+    one.host.driver.killer = lambda _: killer  # type: ignore[method-assign]
+    one.strike()
+    assert killer.did == ["strike", "close"]
+
+
 @pytest.mark.parametrize(
     "error", [OSError(errno.EMFILE, "too many open files"), CgroupGone("/root/poda"), HostLacks("no cgroup.kill")]
 )
