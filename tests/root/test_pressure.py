@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from root.lab import (
     Json,
     Outcome,
     cgroup_of,
+    conmon_pids,
     container,
     finish,
     pod,
@@ -22,7 +26,7 @@ from root.lab import (
     wait_for_up,
     write_manifest,
 )
-from sandbox import CGROUP_MOUNT, Running, Sandbox
+from sandbox import CGROUP_MOUNT, Running, Sandbox, hierarchies, patient
 
 from nodeguard.kernel.proc import can_lower_oom_score
 
@@ -242,6 +246,39 @@ def test_a_frozen_victim_dies_all_the_same(sandbox: Sandbox) -> None:
         outcome = stop(running)
     assert evicted(outcome) == ["frozen"]
     assert outcome.terminated(pod="frozen")["exitCode"] == 137
+
+
+def test_a_strike_takes_the_whole_pod_before_its_containers_are_ended(sandbox: Sandbox) -> None:
+    """Whoever is beside the containers is dead while the hog's own end is still being waited for."""
+    go = sandbox.base / "go"
+    go.mkdir()
+    hog = grower("hog", 600, volumes=[{"name": "go", "hostPath": {"path": str(go)}}])
+    main = hog["spec"]["containers"][0]
+    until_told = "import os\nwhile not os.path.exists('/go/now'): time.sleep(0.05)\nfor _"
+    main["command"][2] = main["command"][2].replace("for _", until_told, 1)
+    main["volumeMounts"] = [{"name": "go", "mountPath": "/go"}]
+    with start_pods(sandbox, hog, options=ARENA) as running:
+        wait_for_up(running)
+        (conmon,) = conmon_pids(sandbox)
+        places = [mount / cgroup_of(sandbox, "hog").lstrip("/") for mount in hierarchies()]
+        groups = [place / "beside" for place in places if place.is_dir() and "cpuset" not in str(place)]
+        beside = subprocess.Popen(["sleep", "100"])
+        try:
+            for group in groups:
+                group.mkdir()
+                (group / "cgroup.procs").write_text(str(beside.pid))
+            os.kill(conmon, signal.SIGSTOP)  # nobody tells of the hog's end
+            (go / "now").touch()
+            running.read_until('"reason": "Evicted"')
+            assert beside.wait(patient(5)) == -signal.SIGKILL
+        finally:
+            beside.kill()
+            beside.wait()
+            with suppress(ProcessLookupError):
+                os.kill(conmon, signal.SIGCONT)
+        outcome = finish(running)
+    assert evicted(outcome) == ["hog"]
+    assert outcome.terminated(pod="hog")["exitCode"] == 137
 
 
 def test_under_pressure_nobody_without_requests_comes_in(sandbox: Sandbox) -> None:
