@@ -28,10 +28,11 @@ class Column(NamedTuple):
 
 
 class Printer(NamedTuple):
-    """The columns of a kind, and what makes one object's cells of it; the second argument is now, in UNIX seconds."""
+    """The columns of a kind, and what makes an object's cells and its row's conditions; cells need to know now."""
 
     columns: tuple[Column, ...]
     cells: Callable[[Object, float], Cells]
+    conditions: Callable[[Object], list[Object]] | None = None
 
 
 NAME = Column("Name", "Name, unique in its namespace.", format="name")
