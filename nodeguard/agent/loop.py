@@ -127,10 +127,10 @@ class Loop:
             self._jobs.get()()
 
     def _run_finished(self) -> None:
+        """What has come until now: a thread that always has more to say does not keep the loop from all else."""
         os.eventfd_read(self._wake_fd)
-        with suppress(queue.Empty):
-            while True:
-                self._finished.get_nowait()()
+        for _ in range(self._finished.qsize()):
+            self._finished.get_nowait()()
 
     def _end_job(
         self, then: Callable[[Any, BaseException | None], None], result: Any, error: BaseException | None

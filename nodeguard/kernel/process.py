@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import resource
 import signal
@@ -48,6 +49,15 @@ def state(pid: int, proc: str = "/proc") -> str:
         NotFound: there is no such process.
     """
     return _stat_fields(pid, proc)[0]
+
+
+def session(pid: int, proc: str = "/proc") -> int:
+    """The session a process belongs to: the pid of the process that began it.
+
+    Raises:
+        NotFound: there is no such process.
+    """
+    return int(_stat_fields(pid, proc)[3])
 
 
 def alive(process_id: ProcessId) -> bool:
@@ -196,6 +206,67 @@ def spawn(argv: Sequence[str], *, env: Mapping[str, str] | None = None, fds: Map
             raise HostLacks(f"no program {argv[0]}") from e
         raise RuntimeFailed(f"cannot start {argv[0]}: {e.strerror}") from e
     return Child(pid, stdout, stderr)
+
+
+class Service:
+    """A child process that runs for long; its pidfd is readable once it has ended."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.pidfd = os.pidfd_open(pid)
+
+    def signal(self, signum: int) -> None:
+        """Send a signal; nothing happens when it has ended."""
+        signal_pidfd(self.pidfd, signum)
+
+    def set_oom_score_adj(self, score: int) -> None:
+        """How willingly the kernel ends it when memory is out; fine when it has ended or the host refuses."""
+        with suppress(OSError), open(f"/proc/{self.pid}/oom_score_adj", "w") as file:
+            file.write(str(score))
+
+    def finish(self) -> int:
+        """Wait for the end; exit code (128 + n after signal n). To be called once."""
+        _, status = os.waitpid(self.pid, 0)
+        os.close(self.pidfd)
+        code = os.waitstatus_to_exitcode(status)
+        return SIGNAL_EXIT_BASE - code if code < 0 else code
+
+
+def start_service(argv: Sequence[str], *, env: Mapping[str, str], fds: Mapping[int, int]) -> Service:
+    """Start a program that runs beside this one, in a process group of its own; the first word is a path.
+
+    stdin is /dev/null, stdout and stderr are this process's stderr. ``fds`` maps numbers in the child to descriptors of
+    ours; others are not inherited.
+
+    Raises:
+        HostLacks: there is no such program.
+        RuntimeFailed: it cannot be started.
+    """
+    above = max((*fds, 2)) + 1
+    # Out of the way of the numbers they are to have: what is put in place first must not overwrite what comes next.
+    moved = {theirs: fcntl.fcntl(ours, fcntl.F_DUPFD_CLOEXEC, above) for theirs, ours in fds.items()}
+    try:
+        pid = os.posix_spawn(
+            argv[0],
+            list(argv),
+            dict(env),
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, 2, 1),
+                *((os.POSIX_SPAWN_DUP2, ours, theirs) for theirs, ours in moved.items()),
+            ],
+            setpgroup=0,
+            setsigmask=(),
+            setsigdef=_RESET_SIGNALS,
+        )
+    except OSError as e:
+        if e.errno == errno.ENOENT:
+            raise HostLacks(f"no program {argv[0]}") from e
+        raise RuntimeFailed(f"cannot start {argv[0]}: {e.strerror}") from e
+    finally:
+        for descriptor in moved.values():
+            os.close(descriptor)
+    return Service(pid)
 
 
 def run(argv: Sequence[str]) -> tuple[int, str]:

@@ -108,3 +108,17 @@ def test_the_clock_does_not_follow_the_host_s_clock(monkeypatch: pytest.MonkeyPa
     before = clock.now()
     monkeypatch.setattr("nodeguard.agent.clock.time.time", lambda: 0.0)
     assert 0 <= clock.now() - before < 60
+
+
+def test_a_call_that_brings_on_the_next_one_does_not_keep_others_waiting(loop: Loop) -> None:
+    calls = []
+
+    def again() -> None:
+        calls.append("again")
+        if len(calls) < 100:
+            loop.call_soon(again)
+
+    loop.call_soon(again)
+    loop.call_at(loop.clock.now(), lambda: calls.append("timer"))
+    loop.run_until(lambda: "timer" in calls)
+    assert calls == ["again", "timer"]
