@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nodeguard.agent.container import HURRIED_PIECES, _Instance
+from nodeguard.agent.instance import HURRIED_PIECES, Instance
 from nodeguard.model.pod import ContainerKind
 from nodeguard.model.status import ContainerView
 
@@ -24,9 +24,9 @@ from nodeguard.model.status import ContainerView
 def test_whoever_is_sent_away_does_not_stay_for_all_that_was_ever_said(
     monkeypatch: pytest.MonkeyPatch, seen: dict[str, float], pods_are_stopped: bool, is_bounded: bool
 ) -> None:
-    instance: Any = _Instance.__new__(_Instance)
+    instance: Any = Instance.__new__(Instance)
     left: list[int] = []
-    monkeypatch.setattr(_Instance, "_leave", lambda _: left.append(1))
+    monkeypatch.setattr(Instance, "_leave", lambda _: left.append(1))
     view = ContainerView(name="main", kind=ContainerKind.APP, **seen)  # type: ignore[arg-type]
     loop = SimpleNamespace(call_at=lambda *_: SimpleNamespace(cancel=lambda: None))
     logs = SimpleNamespace(is_hurried=pods_are_stopped, forget=lambda _: None)

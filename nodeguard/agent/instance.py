@@ -1,0 +1,280 @@
+"""One life of a container, from its bundle to its exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from nodeguard.agent import blueprint
+from nodeguard.agent.log import ContainerLog
+from nodeguard.agent.loop import Timer
+from nodeguard.agent.watch import GROWS
+from nodeguard.errors import CgroupGone, NodeguardError, RuntimeFailed
+from nodeguard.kernel import process
+from nodeguard.model.status import ContainerStage
+from nodeguard.runtime import conmon
+from nodeguard.runtime.conmon import Creation
+
+if TYPE_CHECKING:
+    from nodeguard.agent.container import ContainerWorker
+
+log = logging.getLogger(__name__)
+
+STANDSTILL_SECONDS = 1.0
+"""How long a container that has ended is kept for a reader that takes nothing of its log."""
+
+HURRIED_PIECES = 64
+"""What is still handed on of a log when pods are being stopped: 4 MiB."""
+
+VANISHED_EXIT_CODE = 137
+TAIL_LINES, TAIL_BYTES = 80, 2048
+"""How much of the log stands in for a termination message (kubelet: MaxContainerTerminationMessageLog…)."""
+
+
+class Instance:
+    """One life of a container, from its bundle to its exit code."""
+
+    def __init__(self, worker: ContainerWorker, plan: blueprint.Blueprint) -> None:
+        self._worker, self._plan = worker, plan
+        self._host = plan.sandbox.host
+        self._pidfd = -1
+        self._conmon_fd = -1
+        self._over = False
+        self._is_demolished = False
+        self.stop_signal: int = signal.SIGTERM
+        self._log = ContainerLog(
+            plan.log_path,
+            worker.output,
+            max_bytes=self._host.settings.log_max_bytes,
+            max_files=self._host.settings.log_max_files,
+        )
+        self._log_watch = -1
+        self._oom_killed = 0
+        self._patience: Timer | None = None
+        self._last_pieces = 0
+
+    def create(self) -> None:
+        """Build it and have conmon create it."""
+        self._host.loop.in_thread(lambda: blueprint.build(self._plan), self._built)
+
+    def start(self) -> None:
+        """Let the first process run."""
+        argv = self._plan.runtime_argv("start", self._plan.container_id)
+        self._run(argv, self._started)
+
+    def signal_first(self, signum: int) -> None:
+        """Send a signal to the first process, if there is one."""
+        if self._pidfd >= 0:
+            process.signal_pidfd(self._pidfd, signum)
+
+    def kill(self) -> None:
+        """In a thread, because it looks until nothing is left."""
+        self._host.loop.in_thread(self._kill_all, self._killed)
+
+    def remove(self) -> None:
+        """Clean up; to be called when the first process has ended."""
+        self._host.loop.in_thread(self._kill_all, self._leftovers_killed)
+
+    # create → conmon → pid
+
+    def _built(self, built: blueprint.Built | None, error: BaseException | None) -> None:
+        if built is None:
+            self._failed(error)
+            return
+        self.stop_signal = built.stop_signal
+        self._log_watch = self._host.watcher.add(self._plan.log_path.parent, GROWS, self._log_grew)
+        self._host.exits.expect(self._plan.container_id, self._exited)
+        self._host.starts.enter(self._spawn_conmon)
+
+    def _spawn_conmon(self) -> None:
+        try:
+            creation = conmon.start_conmon(self._plan.request)
+        except NodeguardError as e:
+            self._host.starts.leave()
+            self._failed(e)
+            return
+        self._host.loop.watch(creation.sync_fd, lambda: self._answered(creation))
+
+    def _answered(self, creation: Creation) -> None:
+        self._host.loop.unwatch(creation.sync_fd)
+        self._host.starts.leave()
+        try:
+            pid = creation.finish()
+            self._pidfd = process.open_pidfd(process.identify(pid))
+            self._host.driver.attach_unified(self._plan.cgroup, pid)
+            self._watch_conmon()
+        except (NodeguardError, OSError) as e:
+            self._failed(e)
+            return
+        self._worker.created(pid)
+
+    def _watch_conmon(self) -> None:
+        """conmon's end without an exit file means that nobody will ever tell the exit code."""
+        pid = int(self._plan.request.conmon_pid_file.read_text())
+        self._conmon_fd = process.open_pidfd(process.identify(pid))
+        self._host.loop.watch(self._conmon_fd, self._conmon_ended)
+
+    def _started(self, exit_code: int, stderr: str) -> None:
+        if self._over:
+            return
+        if exit_code == 0:
+            self._worker.running()
+        else:
+            self._end_with(conmon.start_failure(stderr))
+
+    # the end
+
+    def _conmon_ended(self) -> None:
+        self._host.loop.close_fd(self._conmon_fd)
+        self._conmon_fd = -1
+        code = conmon.read_exit_code(self._host.paths.exit_dir, self._plan.container_id)
+        if code is not None:
+            self._exited(code)
+        elif not self._over:
+            self.kill()
+            self._end(VANISHED_EXIT_CODE, "ContainerStatusUnknown", "conmon ended without telling the exit code")
+        if self._is_demolished:
+            self._finish()
+
+    def _exited(self, exit_code: int) -> None:
+        if self._over:
+            return
+        if self._worker.view.stage is ContainerStage.STARTING:
+            self._worker.running()  # it came to its end before the runtime came to its own
+        killed = self.tell_oom_kills()
+        self._worker.look_at_limits()
+        reason = "OOMKilled" if killed else "Completed" if exit_code == 0 else "Error"
+        self._log.read_some()  # what it said last, before what is said of its end
+        self._end(exit_code, reason, self._termination_message(exit_code))
+
+    def _end_with(self, failure: RuntimeFailed) -> None:
+        self._end(failure.container_exit_code, failure.reason, str(failure))
+
+    def _end(self, exit_code: int, reason: str, message: str) -> None:
+        self._over = True
+        self._host.exits.forget(self._plan.container_id)
+        self._worker.ended(exit_code, reason, message)
+
+    def _failed(self, error: BaseException | None) -> None:
+        if isinstance(error, RuntimeFailed):
+            self._end_with(error)
+        else:
+            self._end(128, "CreateContainerError", str(error))
+
+    def tell_oom_kills(self) -> int:
+        """Tell of the processes that the kernel killed since this was asked last; returns how many those are in all."""
+        with suppress(CgroupGone):
+            killed = self._host.driver.memory_oom_kills(self._plan.cgroup)
+            if killed > self._oom_killed:
+                self._worker.oom_killed(killed - self._oom_killed)
+                self._oom_killed = killed
+        return self._oom_killed
+
+    def _termination_message(self, exit_code: int) -> str:
+        return blueprint.read_termination_message(self._plan) or (
+            self._log.tail(TAIL_LINES, TAIL_BYTES) if self._plan.falls_back_to_logs and exit_code else ""
+        )
+
+    # clean-up
+
+    def _kill_all(self) -> None:
+        with suppress(CgroupGone):
+            self._host.driver.kill(self._plan.cgroup)
+
+    def _killed(self, _: Any, error: BaseException | None) -> None:
+        if error is not None:
+            log.error("container not killed container=%s error=%s", self._plan.container_id, error)
+
+    def _leftovers_killed(self, result: Any, error: BaseException | None) -> None:
+        self._killed(result, error)
+        self._run(self._plan.runtime_argv("delete", self._plan.container_id), self._deleted)
+
+    def _deleted(self, exit_code: int, stderr: str) -> None:
+        if exit_code and "does not exist" not in stderr:
+            log.error("container not deleted container=%s error=%s", self._plan.container_id, stderr.strip())
+        self._host.loop.in_thread(lambda: blueprint.demolish(self._plan), self._demolished)
+
+    def _demolished(self, _: Any, error: BaseException | None) -> None:
+        if error is not None:
+            log.error("container not cleaned up container=%s error=%s", self._plan.container_id, error)
+        self._is_demolished = True
+        if self._conmon_fd < 0:
+            self._finish()
+
+    def _finish(self) -> None:
+        """conmon has ended, too: when its log has been read, nothing is left."""
+        if self._log_watch >= 0:
+            self._host.watcher.remove(self._log_watch)
+        self._host.logs.want(self, self._read_last_words)
+        self._be_patient()
+
+    def _read_last_words(self) -> bool:
+        if not self._log.read_some():
+            self._leave()
+            return False
+        self._last_pieces += 1
+        if self._is_hurried() and self._last_pieces >= HURRIED_PIECES:
+            self._give_up_log()
+            return False
+        self._be_patient()
+        return True
+
+    def _is_hurried(self) -> bool:
+        """An evicted pod is to give back its disk, too, which its log may fill."""
+        view = self._worker.view
+        return self._host.logs.is_hurried or view.terminated_at is not None or view.killed_at is not None
+
+    def _be_patient(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+        self._patience = self._host.loop.call_at(self._host.clock.now() + STANDSTILL_SECONDS, self._give_up_log)
+
+    def _give_up_log(self) -> None:
+        """Whoever does not take the lines does not keep the pod from going."""
+        log.warning("the rest of a log is not shown container=%s", self._plan.container_id)
+        self._host.logs.forget(self)
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+        self._log.close()
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+        self._worker.removed()
+
+    # logs and processes
+
+    def _log_grew(self, name: str) -> None:
+        # A file that was moved aside by a rotation is written to until conmon has opened the new one.
+        if not name.startswith(self._plan.log_path.name):
+            return
+        self._host.logs.want(self, self._read_log)
+        self._rotate_log()
+
+    def _read_log(self) -> bool:
+        has_more = self._log.read_some()
+        self._rotate_log()
+        return has_more
+
+    def _rotate_log(self) -> None:
+        """Whether or not anybody has read it."""
+        try:
+            if self._log.wants_rotation():
+                self._log.rotate(self._host.clock.now())
+                conmon.ask_to_reopen_log(self._plan.bundle)
+        except OSError as e:  # a full disk may have no room for another name
+            log.warning("log not rotated path=%s error=%s", self._plan.log_path, e)
+
+    def _run(self, argv: tuple[str, ...], then: Callable[[int, str], None]) -> None:
+        child = process.spawn(argv)
+
+        def ended() -> None:
+            self._host.loop.unwatch(child.pidfd)
+            then(*child.finish())
+
+        self._host.loop.watch(child.pidfd, ended)
