@@ -16,8 +16,8 @@ from nodeguard.cli.past import for_option, history_file, since_option, starting_
 from nodeguard.cli.printer import output_option, print_object
 from nodeguard.model.instant import rfc3339, rfc3339_micro
 from nodeguard.model.meta import Event
+from nodeguard.policy.event_object import event_name, event_object
 
-COMPONENT = "nodeguard"
 _HEADER = ("LAST SEEN", "TYPE", "REASON", "OBJECT")
 _WIDE = ("SUBOBJECT", "AT")
 
@@ -46,7 +46,7 @@ def events(
         print_object({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": ""}, "items": items}, output)
     elif output == "name":
         for event in found:
-            click.echo(f"event/{_name(event)}")
+            click.echo(f"event/{event_name(event)}")
     else:
         click.echo(_retention(found))
         if found:
@@ -71,34 +71,6 @@ def event_table(found: Sequence[Event], *, wide: bool, now: float) -> str:
     return format_table((*_HEADER, *(_WIDE if wide else ()), "MESSAGE"), rows)
 
 
-def event_object(event: Event) -> dict[str, Any]:
-    """The v1 Event. Pure."""
-    namespace, _, name = event.pod.rpartition("/")
-    involved = {"apiVersion": "v1", "kind": "Pod", "namespace": namespace, "name": name, "uid": event.uid}
-    if event.container:
-        involved["fieldPath"] = f"spec.containers{{{event.container}}}"
-    if not event.pod:
-        involved = {"apiVersion": "v1", "kind": "Node", "name": event.node, "uid": event.node}
-    metadata: dict[str, Any] = {"name": _name(event), "namespace": namespace or "default"}
-    metadata["creationTimestamp"] = rfc3339(event.at)
-    if event.annotations:
-        metadata["annotations"] = dict(event.annotations)
-    return {
-        "apiVersion": "v1",
-        "kind": "Event",
-        "metadata": metadata,
-        "involvedObject": involved,
-        "reason": event.reason,
-        "message": event.message,
-        "source": {"component": COMPONENT, **({"host": event.node} if event.node else {})},
-        "firstTimestamp": rfc3339(event.at),
-        "lastTimestamp": rfc3339(event.at),
-        "eventTime": rfc3339_micro(event.at),
-        "count": 1,
-        "type": event.type,
-    }
-
-
 def _retention(found: Sequence[Event]) -> str:
     oldest = f"; the oldest here is of {rfc3339(found[0].at)}" if found else ""
     return f"# kept for {RETENTION}, whichever is less{oldest}"
@@ -107,8 +79,3 @@ def _retention(found: Sequence[Event]) -> str:
 def _object(event: Event) -> str:
     """A pod of the namespace default goes by its name, as in ``--for``."""
     return f"pod/{event.pod.removeprefix('default/')}" if event.pod else f"node/{event.node}"
-
-
-def _name(event: Event) -> str:
-    """Source: client-go, tools/record/event.go, makeEvent."""
-    return f"{event.pod.rpartition('/')[2] or event.node}.{round(event.at * 1e9):x}"
