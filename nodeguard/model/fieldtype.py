@@ -20,10 +20,10 @@ class Support(StrEnum):
 class Field(NamedTuple):
     """One field: its type, what is allowed in it, what nodeguard does with it.
 
-    ``type`` is ``string``, ``bool``, ``int32``, ``int64``, ``quantity``, ``intOrString``, ``time``, ``any``, the name
-    of an object of the table, ``[]`` and a type, or ``map[string]`` and a type. ``low`` and ``high`` bound a number,
-    ``words`` a string; ``syntax`` names a rule of ``model/syntax.py``. ``quiet`` values need neither warning nor
-    refusal, just as empty ones and the Kubernetes default.
+    ``type`` is ``string``, ``bool``, ``int32``, ``int64``, ``quantity``, ``intOrString``, ``time``, ``bytes`` (base64),
+    ``any``, the name of an object of the table, ``[]`` and a type, or ``map[string]`` and a type. ``low`` and ``high``
+    bound a number, ``words`` a string; ``syntax`` names a rule of ``model/syntax.py``. ``quiet`` values need neither
+    warning nor refusal, just as empty ones and the Kubernetes default.
     """
 
     type: str

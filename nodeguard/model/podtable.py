@@ -62,16 +62,17 @@ _KIND = {
     "kind": h("string!", "What the object is."),
 }
 
+OBJECT = {**_KIND, "metadata": h("ObjectMeta", "Name, labels and annotations.")}
+"""What every object has."""
+
 KINDS: Table = {
     "Pod": {
-        **_KIND,
-        "metadata": h("ObjectMeta", "Name, labels and annotations."),
+        **OBJECT,
         "spec": h("PodSpec!", "What is to run."),
         "status": h("any", "What was observed; ignored but for qosClass, which stays once set, and for admission."),
     },
     "PriorityClass": {
-        **_KIND,
-        "metadata": h("ObjectMeta", "Name, labels and annotations."),
+        **OBJECT,
         "value": h("int32!", "Priority of pods of this class."),
         "globalDefault": h("bool", "Whether it applies to pods that name no class."),
         "description": h("string", "When to use the class."),

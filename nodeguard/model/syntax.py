@@ -130,6 +130,17 @@ def trimmed(text: str) -> str | None:
     return None if text == text.strip() else "must not begin or end with white space"
 
 
+def base64_text(text: str) -> str | None:
+    """Standard base64; line breaks are passed over, as Go does."""
+    from binascii import Error, a2b_base64  # rarely needed
+
+    try:
+        a2b_base64(text.replace("\n", "").replace("\r", ""), strict_mode=True)
+    except (Error, ValueError):
+        return "allowed is base64, with padding"
+    return None
+
+
 SYNTAX: dict[str, Callable[[str], str | None]] = {
     rule.__name__: rule
     for rule in (
@@ -149,5 +160,6 @@ SYNTAX: dict[str, Callable[[str], str | None]] = {
         no_backsteps,
         relative_path,
         trimmed,
+        base64_text,
     )
 }

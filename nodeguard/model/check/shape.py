@@ -106,6 +106,8 @@ class _Shape:
             return value if isinstance(value, bool) else self._wrong(type, value, path)
         if type == "intOrString":
             return self._port(field, value, path)
+        if type == "bytes":
+            return self._string(field._replace(syntax="base64_text"), "string", value, path)
         return self._string(field, type, value, path)
 
     def _list(self, field: Field, type: str, value: Any, path: Path, *, heed: bool) -> Any:  # noqa: A002
