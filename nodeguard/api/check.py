@@ -15,13 +15,13 @@ from typing import Any
 
 from nodeguard.api.resource import Resource
 from nodeguard.api.status import Cause
+from nodeguard.model.apitable import API_OBJECTS
 from nodeguard.model.check.pod import check_pod
 from nodeguard.model.check.priorityclass import check_priority_class
 from nodeguard.model.check.report import Report
 from nodeguard.model.check.shape import check_shape
 from nodeguard.model.default import apply_defaults
 from nodeguard.model.document import Document
-from nodeguard.model.field import OBJECTS
 from nodeguard.model.finding import Fault, Finding, Severity
 from nodeguard.model.quantity import Quantity
 
@@ -72,9 +72,9 @@ def check_object(resource: Resource, obj: Object, *, strict: bool = True) -> lis
 
 def _check(report: Report, resource: Resource, obj: Object) -> Object:
     """The object, known fields only, its quantities parsed."""
-    if resource.table_name not in OBJECTS:
+    if resource.table_name not in API_OBJECTS:
         return obj
-    known = check_shape(report, resource.table_name, obj, ())
+    known = check_shape(report, resource.table_name, obj, (), API_OBJECTS)
     if resource.kind == "Pod":
         apply_defaults(known)
         check_pod(report, known, ())

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nodeguard.api.resource import Resource
-from nodeguard.model.field import OBJECTS, element_type
+from nodeguard.model.apitable import API_OBJECTS
+from nodeguard.model.field import element_type
 from nodeguard.model.mergetable import ATOMIC_OBJECTS, MERGES, REPLACED, Merge
 
 _PLAIN = Merge()
@@ -20,7 +21,7 @@ def merge_key(resource: Resource, path: Sequence[str]) -> Merge:
     around, field_type = "", resource.table_name
     for name in path:
         around = element_type(field_type)
-        field = OBJECTS.get(around, {}).get(name)
+        field = API_OBJECTS.get(around, {}).get(name)
         if field is None:
             return _PLAIN
         field_type = field.type
