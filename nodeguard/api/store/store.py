@@ -116,6 +116,16 @@ class Store:
         """Remove an object; ``last`` is what watches are told it was. Done when it is committed."""
         return self._add(key, make_entry(key, last, self._last + 1), is_deletion=True, is_kept=True)
 
+    async def committed(self, key: Key) -> None:
+        """Return when what was put of this object so far is committed.
+
+        Raises:
+            ApiError: it is not, and never will be.
+        """
+        pending = self._pending.get(key)
+        if pending is not None:
+            await asyncio.shield(pending.done)
+
     async def settle(self) -> None:
         """Return when all that was put so far is committed, or has failed."""
         while self._queue or self._is_writing:

@@ -1,0 +1,199 @@
+"""Pods between the store and the agent: what one side knows, and the other has to.
+
+The agent has the truth about a pod's status, the store about all else. Both may have begun anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from typing import Any
+
+from nodeguard.api.admit_meta import Object
+from nodeguard.api.context import Context
+from nodeguard.api.link_config import ConfigFeed
+from nodeguard.api.rest.write import may_go
+from nodeguard.api.store.entry import Change, ChangeType, Entry, Key
+from nodeguard.model.instant import rfc3339
+from nodeguard.model.link import Forget, PodMessage, Settled, Sync
+
+log = logging.getLogger(__name__)
+
+FORGOTTEN = "_forgotten"
+"""Where the store notes the uids of pods that are to be forgotten, until the agent says that they are gone."""
+MIRROR = "kubernetes.io/config.mirror"
+_ENDED = ("Succeeded", "Failed")
+_MIRROR_SECONDS = 1.0
+
+
+class PodFeed:
+    """Tells the agent of pods, and takes in what it tells of them."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._store = context.store
+        self._configs = ConfigFeed(context)
+        self._told: dict[str, int] = {}
+        self._gone: set[str] = set()
+        self._mirrors_gone_at: dict[str, float] = {}
+        self._is_synced = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._store.listeners.append(self._changed)
+
+    def synced(self) -> None:
+        """The agent has told all its pods: tell it all that should be."""
+        mine = [e for e in self._store.entries("pods") if self._is_for_agent(e.object())]
+        objects = [entry.object() for entry in mine]
+        for obj in objects:
+            self._configs.want(obj)
+        for forgotten in self._store.entries(FORGOTTEN):
+            obj = forgotten.object()
+            self._forget(obj["metadata"]["name"], obj["namespace"], obj["name"])
+        self._told = {obj["metadata"]["uid"]: _digest(obj) for obj in objects}
+        self._context.link.send(Sync(pods=objects))
+        self._is_synced = True
+
+    def pod(self, told: Object) -> None:
+        """Take in a pod as the agent has it."""
+        metadata = told["metadata"]
+        uid, namespace, name = metadata["uid"], metadata["namespace"], metadata["name"]
+        if self._store.latest(Key(FORGOTTEN, "", uid)) is not None:
+            self._forget(uid, namespace, name)
+            return
+        key = Key("pods", namespace, name)
+        entry = self._store.latest(key)
+        if entry is None:
+            self._appeared(key, told)
+        elif entry.uid != uid:
+            log.warning("pod of another uid pod=%s/%s uid=%s known=%s", namespace, name, uid, entry.uid)
+            self._forget(uid, namespace, name)
+        else:
+            self._status(entry, told)
+
+    def gone(self, uid: str, namespace: str, name: str) -> None:
+        """Nothing is left of the pod on the host."""
+        forgotten = Key(FORGOTTEN, "", uid)
+        if (note := self._store.latest(forgotten)) is not None:
+            self._store.remove(forgotten, note.object())
+        entry = self._store.latest(Key("pods", namespace, name))
+        if entry is None or entry.uid != uid:
+            return
+        obj = entry.object()
+        metadata = obj["metadata"]
+        is_mirror = MIRROR in (metadata.get("annotations") or {})
+        if not metadata.get("deletionTimestamp") and not is_mirror:
+            return
+        if is_mirror:
+            self._mirrors_gone_at[uid] = self._context.now()
+        self._gone.add(uid)
+        metadata.setdefault("deletionTimestamp", rfc3339(self._context.now()))
+        metadata["deletionGracePeriodSeconds"] = 0
+        if may_go(obj):
+            self._store.remove(entry.key, obj)
+        else:
+            self._store.put(entry.key, obj)
+
+    def _appeared(self, key: Key, told: Object) -> None:
+        """A pod the store does not know: a static one, or the store was lost. It is as it is."""
+        wait = self._mirrors_gone_at.pop(told["metadata"]["uid"], 0.0) + _MIRROR_SECONDS - self._context.now()
+        if wait > 0:  # whoever waits for the deletion looks first whether a pod with this uid is there
+            self._start(self._later(wait, told))
+            return
+        told["metadata"].setdefault("creationTimestamp", rfc3339(self._context.now()))
+        told["metadata"].setdefault("generation", 1)
+        told.setdefault("apiVersion", "v1")
+        told.setdefault("kind", "Pod")
+        self._told[told["metadata"]["uid"]] = _digest(told)
+        self._configs.want(told)
+        self._settle(told, self._store.put(key, told))
+
+    async def _later(self, seconds: float, told: Object) -> None:
+        await asyncio.sleep(seconds)
+        self.pod(told)
+
+    def _status(self, entry: Entry, told: Object) -> None:
+        obj = entry.object()
+        status = _merged_status(told.get("status") or {}, obj.get("status") or {})
+        if status == obj.get("status"):
+            self._settle(obj, self._store.committed(entry.key))
+            return
+        obj["status"] = status
+        self._settle(obj, self._store.put(entry.key, obj))
+
+    def _settle(self, obj: Object, committed: Any) -> None:
+        """Tell the agent, once a final status is on the disk, that it may let go."""
+        if (obj.get("status") or {}).get("phase") in _ENDED:
+            self._start(self._settled(obj["metadata"]["uid"], committed))
+        elif asyncio.iscoroutine(committed):
+            committed.close()
+
+    async def _settled(self, uid: str, committed: Any) -> None:
+        try:
+            await committed
+        except Exception as e:  # the store has logged why; the agent keeps the record, and tells it again
+            log.warning("final status not kept uid=%s error=%s", uid, type(e).__name__)
+            return
+        self._context.link.send(Settled(uid=uid))
+
+    def _changed(self, change: Change) -> None:
+        """Tell the agent of a committed change that concerns it."""
+        entry = change.entry
+        if entry.key.resource != "pods":
+            self._configs.changed(change)
+            return
+        if change.type is ChangeType.DELETED:
+            self._deleted(entry)
+            return
+        obj = entry.object()
+        if not self._is_synced or not self._is_for_agent(obj):
+            return
+        digest = _digest(obj)
+        if self._told.get(entry.uid) != digest:
+            self._told[entry.uid] = digest
+            self._configs.want(obj)
+            self._context.link.send(PodMessage(object=obj))
+
+    def _deleted(self, entry: Entry) -> None:
+        self._told.pop(entry.uid, None)
+        self._configs.drop(entry.uid)
+        if entry.uid in self._gone:
+            self._gone.discard(entry.uid)
+        elif entry.field("spec.nodeName") == self._context.node_name:
+            self._forget(entry.uid, entry.key.namespace, entry.key.name)
+            if MIRROR not in (entry.object()["metadata"].get("annotations") or {}):
+                note = {"metadata": {"name": entry.uid}, "namespace": entry.key.namespace, "name": entry.key.name}
+                self._store.put(Key(FORGOTTEN, "", entry.uid), note)
+            else:
+                self._mirrors_gone_at[entry.uid] = self._context.now()
+
+    def _forget(self, uid: str, namespace: str, name: str) -> None:
+        self._context.link.send(Forget(uid=uid, namespace=namespace, name=name))
+
+    def _is_for_agent(self, obj: Object) -> bool:
+        """Whether the agent is to have the pod: it is of this node, and has not ended or is to be removed."""
+        is_over = (obj.get("status") or {}).get("phase") in _ENDED
+        is_here = obj["spec"].get("nodeName") == self._context.node_name
+        return is_here and (not is_over or bool(obj["metadata"].get("deletionTimestamp")))
+
+    def _start(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _merged_status(told: Object, known: Object) -> Object:
+    """The agent's status with what only the API has: conditions of others, and the class, which never changes."""
+    conditions = list(told.get("conditions") or ())
+    types = {condition.get("type") for condition in conditions}
+    conditions += [one for one in known.get("conditions") or () if one.get("type") not in types]
+    merged = {**told, "conditions": conditions}
+    if known.get("qosClass"):
+        merged["qosClass"] = known["qosClass"]
+    return merged
+
+
+def _digest(obj: Object) -> int:
+    """Changes when what the agent must know of the pod does."""
+    metadata = {key: v for key, v in obj["metadata"].items() if key not in ("resourceVersion", "managedFields")}
+    return hash(json.dumps([metadata, obj["spec"]], sort_keys=True))

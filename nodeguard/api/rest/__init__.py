@@ -1,0 +1,1 @@
+"""Requests for objects: what they ask for, and what is answered."""
