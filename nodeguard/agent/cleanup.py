@@ -17,10 +17,10 @@ from functools import partial
 from pathlib import Path
 
 from nodeguard.agent.host import Paths
-from nodeguard.agent.record import Record, pod_dirs, read_record, remove_words_of_dead, shares
+from nodeguard.agent.record import POD_FILE, Record, pod_dirs, read_record, remove_words_of_dead, shares
 from nodeguard.agent.root import Root
 from nodeguard.agent.tree import OWNER_MARK, locked, remove_root
-from nodeguard.errors import NodeguardError, NotFound
+from nodeguard.errors import NodeguardError
 from nodeguard.kernel import process
 from nodeguard.kernel.cgroup.driver import Driver
 from nodeguard.model.pod import QOSClass
@@ -51,6 +51,10 @@ def remove_crashed(root: Root, paths: Paths, boot_id: str, tell: Told = log.info
     """
     removed = failed = 0
     with locked(paths.run_dir):
+        for directory in pod_dirs(paths.run_dir):
+            record = read_record(directory)
+            if record is not None and is_left_to_an_agent(directory, record, boot_id):
+                tell(f"left for the agent: pod {record.namespace}/{record.name} ({record.uid})")
         for step in _steps(root.driver, root.path, paths, boot_id):
             try:
                 tell(step())
@@ -58,8 +62,8 @@ def remove_crashed(root: Root, paths: Paths, boot_id: str, tell: Told = log.info
             except (NodeguardError, OSError) as e:
                 tell(f"not removed: {e}")
                 failed += 1
-    for directory in ("nodes", "live"):
-        remove_words_of_dead(paths.run_dir / directory, boot_id)
+    for name in ("nodes", "live"):
+        remove_words_of_dead(paths.run_dir / name, boot_id)
     return Removals(removed=removed, failed=failed)
 
 
@@ -83,23 +87,42 @@ def remove_pod(driver: Driver, paths: Paths, record: Record) -> None:
         NodeguardError, OSError: something could not be removed.
     """
     run_dir = paths.pod_run_dir(record.uid)
-    _kill_supervisors(run_dir)
-    if _is_ours(driver, record):
+    kill_supervisors(run_dir / "bundles")
+    if _is_ours(driver, record.cgroup, record.uid):
         driver.kill(record.cgroup)
-    for bundle in _bundles(run_dir):
-        _delete_container(record, paths, bundle.name)
-    if _is_ours(driver, record):
-        driver.remove(record.cgroup)
+    for bundle in bundles(run_dir):
+        delete_container(record.runtime, paths, bundle.name)
+    clear_cgroup(driver, record.cgroup, record.uid)
     remove_tree(Path(record.log_dir))
     remove_tree(record.layers)
     remove_tree(Path(record.state_dir))
     remove_tree(run_dir)
 
 
-def _is_ours(driver: Driver, record: Record) -> bool:
+def clear_cgroup(driver: Driver, cgroup: str, uid: str) -> None:
+    """The group is gone with all that ran in it, if it is this pod's."""
+    if _is_ours(driver, cgroup, uid):
+        driver.remove(cgroup)
+
+
+def remove_logs(log_dir: Path, uid: str) -> None:
+    """No logs are left of the pod; for pods of which nothing else is known."""
+    with suppress(FileNotFoundError):
+        for entry in sorted(log_dir.iterdir()):
+            if uid and entry.name.endswith(f"_{uid}"):
+                remove_tree(entry)
+
+
+def is_left_to_an_agent(directory: Path, record: Record, boot_id: str) -> bool:
+    """Its owner has ended, and another one can go on with it: nothing of it is to be removed."""
+    same_boot = record.owner.boot_id == boot_id
+    return record.adoptable and same_boot and not record.owner.is_alive(boot_id) and (directory / POD_FILE).is_file()
+
+
+def _is_ours(driver: Driver, cgroup: str, uid: str) -> bool:
     """It has our mark, or a crash came between making and marking it."""
-    owner = driver.owner(record.cgroup)
-    return owner == record.uid or (owner is None and not driver.processes(record.cgroup))
+    owner = driver.owner(cgroup)
+    return owner == uid or (owner is None and not driver.processes(cgroup))
 
 
 def _steps(driver: Driver, root: str, paths: Paths, boot_id: str) -> Iterator[Callable[[], str]]:
@@ -108,7 +131,7 @@ def _steps(driver: Driver, root: str, paths: Paths, boot_id: str) -> Iterator[Ca
         record = read_record(directory) or read_record(paths.pod_state_dir(directory.name))
         if record is None:
             yield partial(_remove_unrecorded, directory)
-        elif not record.owner.is_alive(boot_id):
+        elif not record.owner.is_alive(boot_id) and not is_left_to_an_agent(directory, record, boot_id):
             yield partial(_remove_recorded, driver, paths, record)
     for directory in list(pod_dirs(paths.nodefs_dir)):
         if not paths.pod_run_dir(directory.name).exists():
@@ -168,32 +191,35 @@ def _unrecorded_cgroups(driver: Driver, root: str, paths: Paths) -> list[str]:
     return found
 
 
-def _bundles(run_dir: Path) -> list[Path]:
+def bundles(run_dir: Path) -> list[Path]:
+    """The bundles of a pod's containers."""
     with suppress(FileNotFoundError):
         return sorted((run_dir / "bundles").iterdir())
     return []
 
 
-def _delete_container(record: Record, paths: Paths, container_id: str) -> None:
+def delete_container(runtime: str | Path, paths: Paths, container_id: str) -> None:
     """Let the runtime forget a container whose processes are gone; it may never have known it."""
-    exit_code, stderr = process.run(runtime_argv(record.runtime, paths.runtime_root, "delete", container_id))
+    exit_code, stderr = process.run(runtime_argv(runtime, paths.runtime_root, "delete", container_id))
     if exit_code and "does not exist" not in stderr:
         log.warning("container not deleted container=%s error=%s", container_id, stderr.strip())
         remove_tree(paths.runtime_root / container_id)
     (paths.exit_dir / container_id).unlink(missing_ok=True)
 
 
-def _kill_supervisors(run_dir: Path) -> None:
-    """conmon, and a runtime in the middle of its work, that hold a bundle below ``run_dir``."""
-    prefix, killed = str(run_dir / "bundles") + "/", []
+def kill_supervisors(directory: Path) -> None:
+    """No conmon, and no runtime in the middle of its work, holds the directory or anything below it."""
+    deadline = time.monotonic() + ENDS_WITHIN_SECONDS
+    while _kill_those_who_name(str(directory)) and time.monotonic() < deadline:
+        time.sleep(0.002)  # and again, until there is none: they take their time, and may just have forked
+
+
+def _kill_those_who_name(path: str) -> int:
+    """How many there are."""
+    found = 0
     for pid, argv in process.list_commands():
         if Path(argv[0]).name not in ("conmon", "runc", "crun"):
             continue
-        if any(prefix in word for word in argv[1:]):
-            with suppress(NotFound):
-                identity = process.identify(pid)
-                if process.kill(pid, argv, signal.SIGKILL):
-                    killed.append(identity)
-    deadline = time.monotonic() + ENDS_WITHIN_SECONDS
-    while any(map(process.alive, killed)) and time.monotonic() < deadline:
-        time.sleep(0.002)
+        if any(word.endswith(path) or f"{path}/" in word for word in argv[1:]):
+            found += process.kill(pid, argv, signal.SIGKILL)
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from nodeguard.agent import blueprint, oom
 from nodeguard.agent.instance import Instance
@@ -13,13 +14,21 @@ from nodeguard.model.pod import Container
 from nodeguard.model.status import ContainerStage, ContainerView, Termination
 from nodeguard.policy.backoff import next_backoff_seconds
 
+if TYPE_CHECKING:
+    from nodeguard.agent.checkpoint import KeptContainer
+
 
 class ContainerWorker:
-    """Owns the instances of one container; ``changed()`` is called after every change of ``view``."""
+    """Owns the instances of one container; ``changed()`` is called after every change of ``view``.
 
-    def __init__(self, sandbox: Sandbox, container: Container, changed: Callable[[], None]) -> None:
+    ``keep()`` is called before a change of it has consequences that nobody could tell afterwards.
+    """
+
+    def __init__(
+        self, sandbox: Sandbox, container: Container, *, changed: Callable[[], None], keep: Callable[[], None]
+    ) -> None:
         self._sandbox, self._host, self._container = sandbox, sandbox.host, container
-        self._changed = changed
+        self.changed, self._keep = changed, keep
         self.view = ContainerView(name=container.name, kind=container.kind)
         self._instance: Instance | None = None
 
@@ -46,11 +55,13 @@ class ContainerWorker:
             killed_at=None,
         )
         self._instance = Instance(self, plan)
+        self._keep()
         self._instance.create()
 
     def start(self) -> None:
         """Let the created instance run."""
-        self.view = replace(self.view, stage=ContainerStage.STARTING)
+        self.view = replace(self.view, stage=ContainerStage.STARTING, started_at=self._host.clock.now())
+        self._keep()
         self._present.start()
 
     def terminate(self) -> None:
@@ -71,6 +82,41 @@ class ContainerWorker:
         self.view = replace(self.view, stage=ContainerStage.REMOVING)
         self._present.remove()
 
+    def adopt(self, kept: KeptContainer) -> None:
+        """Be as another process saw the container last; ``resume`` has to follow."""
+        self.view = kept.view
+        if kept.view.stage is not ContainerStage.ABSENT:
+            plan = blueprint.plan(self._sandbox, self._container, kept.view.attempt)
+            self._instance = Instance(self, plan)
+            self._instance.adopt(kept)
+
+    def resume(self, *, is_stopping: bool) -> None:
+        """Go on with what the other process had under way."""
+        if self.view.stage is ContainerStage.REMOVING:
+            self.view = replace(self.view, stage=ContainerStage.EXITED)  # it is removed once more
+        elif self.view.stage is ContainerStage.CREATED:
+            self.view = replace(self.view, stage=ContainerStage.CREATING, pid=None)  # and made once more
+        if self._instance is not None:
+            self._instance.resume(is_stopping=is_stopping)
+
+    def leave(self) -> None:
+        """Let go of the instance, which goes on."""
+        if self._instance is not None:
+            self._instance.leave()
+
+    def kept(self) -> KeptContainer:
+        """What another process needs to go on with this container."""
+        from nodeguard.agent.checkpoint import KeptContainer  # decoding, which `run` does not need again
+
+        if self._instance is None:
+            return KeptContainer(view=self.view)
+        return KeptContainer(
+            view=self.view,
+            start_time_ticks=self._instance.start_time_ticks,
+            stop_signal=self._instance.stop_signal,
+            oom_kills=self._instance.oom_kills,
+        )
+
     @property
     def _present(self) -> Instance:
         if self._instance is None:
@@ -83,17 +129,18 @@ class ContainerWorker:
         """The instance is there; its first process waits to be started."""
         self.view = replace(self.view, stage=ContainerStage.CREATED, pid=pid)
         self._normal("Created", f"Created container {self._container.name}")
-        self._changed()
+        self.changed()
 
-    def running(self) -> None:
+    def running(self, at: float | None = None) -> None:
         """The first process has been started."""
-        self.view = replace(self.view, stage=ContainerStage.RUNNING, started_at=self._host.clock.now())
+        now = self._host.clock.now() if at is None else at
+        self.view = replace(self.view, stage=ContainerStage.RUNNING, started_at=now)
         self._normal("Started", f"Started container {self._container.name}")
-        self._changed()
+        self.changed()
 
-    def ended(self, exit_code: int, reason: str, message: str) -> None:
-        """The first process has ended, or never came to be."""
-        now = self._host.clock.now()
+    def ended(self, exit_code: int, reason: str, message: str, at: float | None = None) -> None:
+        """The first process has ended, or never came to be; ``changed()`` is the caller's to call."""
+        now = self._host.clock.now() if at is None else at
         never_ran = self.view.stage in (ContainerStage.CREATING, ContainerStage.CREATED)
         end = Termination(
             exit_code=exit_code,
@@ -106,17 +153,18 @@ class ContainerWorker:
         self.view = replace(self.view, stage=ContainerStage.EXITED, ended=end, pid=None)
         if never_ran and self.view.killed_at is None:
             self._warning("Failed", f"Error: {message}")
-        self._changed()
+        self._keep()
 
     def removed(self) -> None:
         """Nothing of the instance is left."""
         self._instance = None
         self.view = replace(self.view, stage=ContainerStage.ABSENT)
-        self._changed()
+        self.changed()
 
     def output(self, line: LogLine) -> None:
         """The container wrote a line."""
-        self._host.on_log(self._sandbox.pod, self._container.name, line)
+        if self._host.on_log is not None:
+            self._host.on_log(self._sandbox.pod, self._container.name, line)
 
     def oom_killed(self, count: int) -> None:
         """The kernel's OOM killer took processes of the instance."""

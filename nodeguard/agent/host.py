@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nodeguard.agent.allowance import Allowance
 from nodeguard.agent.clock import Clock
@@ -23,6 +24,9 @@ from nodeguard.kernel.cgroup.driver import Driver
 from nodeguard.model.node import NodeCapacity
 from nodeguard.model.pod import Pod, ResourceList
 from nodeguard.policy.setting import ResourceSettings
+
+if TYPE_CHECKING:
+    from nodeguard.agent.checkpoint import Keeper
 
 LogSink = Callable[[Pod, str, LogLine], None]
 """Called with the pod, the container's name and the line."""
@@ -118,7 +122,8 @@ class Host:
     watcher: Watcher
     events: EventSource
     history: History
-    on_log: LogSink
+    on_log: LogSink | None
+    """None: nobody wants lines, and logs are not read."""
     takes_logs: Callable[[], bool]
     """Whether whoever gets log lines keeps up with them; meanwhile they stay in their files."""
     logs: LogPump
@@ -136,3 +141,5 @@ class Host:
     allocatable: ResourceList
     resources: ResourceSettings
     settings: HostSettings
+    keeper: Keeper | None = None
+    """Who keeps pods beyond this process; None: whatever it starts ends with it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -13,13 +14,14 @@ from nodeguard.agent import blueprint
 from nodeguard.agent.log import ContainerLog
 from nodeguard.agent.loop import Timer
 from nodeguard.agent.watch import GROWS
-from nodeguard.errors import CgroupGone, NodeguardError, RuntimeFailed
+from nodeguard.errors import CgroupGone, NodeguardError, NotFound, RuntimeFailed
 from nodeguard.kernel import process
 from nodeguard.model.status import ContainerStage
 from nodeguard.runtime import conmon
 from nodeguard.runtime.conmon import Creation
 
 if TYPE_CHECKING:
+    from nodeguard.agent.checkpoint import KeptContainer
     from nodeguard.agent.container import ContainerWorker
 
 log = logging.getLogger(__name__)
@@ -44,16 +46,20 @@ class Instance:
         self._pidfd = -1
         self._conmon_fd = -1
         self._over = False
+        self._was_adopted = self._asked_again = False
         self._is_demolished = False
         self.stop_signal: int = signal.SIGTERM
+        self.start_time_ticks: int | None = None
+        """of the first process, once there is one"""
+        self.oom_kills = 0
+        """that have been told"""
         self._log = ContainerLog(
             plan.log_path,
-            worker.output,
+            None if self._host.on_log is None else worker.output,
             max_bytes=self._host.settings.log_max_bytes,
             max_files=self._host.settings.log_max_files,
         )
         self._log_watch = -1
-        self._oom_killed = 0
         self._patience: Timer | None = None
         self._last_pieces = 0
 
@@ -78,6 +84,123 @@ class Instance:
     def remove(self) -> None:
         """Clean up; to be called when the first process has ended."""
         self._host.loop.in_thread(self._kill_all, self._leftovers_killed)
+
+    # what another process made
+
+    def adopt(self, kept: KeptContainer) -> None:
+        """What is known of this life; ``resume`` has to follow."""
+        self.start_time_ticks, self.stop_signal = kept.start_time_ticks, kept.stop_signal
+        self.oom_kills = kept.oom_kills
+        self._was_adopted = True
+
+    def resume(self, *, is_stopping: bool) -> None:
+        """Find again what runs, or learn how it ended; what never ran is made anew, unless the pod is to end."""
+        from nodeguard.agent import undo  # `run` adopts nobody
+
+        match self._worker.view.stage:
+            case ContainerStage.CREATING:
+                self._host.loop.in_thread(
+                    lambda: undo.undo_instance(self._plan), lambda _, error: self._undone(error, is_stopping)
+                )
+            case ContainerStage.STARTING | ContainerStage.RUNNING:
+                self._find()
+            case _:
+                self._over = True
+                self._host.exits.forget(self._plan.container_id)
+                self._find_conmon()
+
+    def leave(self) -> None:
+        """Close everything; the container goes on."""
+        self._over = True
+        if self._patience is not None:
+            self._patience.cancel()
+        self._unwatch_log()
+        self._log.close()
+        for fd in (self._pidfd, self._conmon_fd):
+            if fd >= 0:
+                self._host.loop.close_fd(fd)
+        self._pidfd = self._conmon_fd = -1
+
+    def _undone(self, error: BaseException | None, is_stopping: bool) -> None:
+        if error is not None:
+            self._failed(error)
+        elif is_stopping:
+            self._end(VANISHED_EXIT_CODE, "ContainerStatusUnknown", "it was being made when the pod was to end")
+        else:
+            self.create()
+
+    def _find(self) -> None:
+        """The watch comes first, then the look: no end is missed between the two."""
+        container_id, seen = self._plan.container_id, self._worker.view
+        self._host.exits.expect(container_id, self._exited)
+        self._find_conmon()
+        self._find_first_process()
+        self._follow_log()
+        code = conmon.read_exit_code(self._host.paths.exit_dir, container_id)
+        if code is not None:
+            self._exited(code, self._ended_at())
+        elif self._conmon_fd < 0:
+            self._lose()
+        elif seen.stage is ContainerStage.STARTING:
+            self._ask_runtime()
+        elif seen.killed_at is not None:
+            self.kill()  # whoever wrote that may have been killed in the middle of it
+
+    def _find_conmon(self) -> None:
+        """Only what has this container's id on its command line is its conmon, whoever has that pid now."""
+        with suppress(NotFound, OSError, ValueError):
+            pid = int(self._plan.request.conmon_pid_file.read_text())
+            fd = process.open_pidfd(process.identify(pid))
+            if f"--cid={self._plan.container_id}" in process.command(pid):
+                self._conmon_fd = fd
+                self._host.loop.watch(fd, self._conmon_ended)
+            else:
+                os.close(fd)
+
+    def _find_first_process(self) -> None:
+        """By pid and start time, and in a group with our mark; otherwise it has ended."""
+        pid, cgroup, driver = self._worker.view.pid, self._plan.cgroup, self._host.driver
+        if pid is None or self.start_time_ticks is None:
+            return
+        if driver.owner(cgroup) == self._plan.sandbox.uid and pid in driver.processes(cgroup):
+            with suppress(NotFound):
+                identity = process.ProcessId(pid=pid, start_time_ticks=self.start_time_ticks)
+                self._pidfd = process.open_pidfd(identity)
+
+    def _follow_log(self) -> None:
+        """From where it is now; the other process may have moved it aside without telling conmon."""
+        self._log.skip()
+        with suppress(OSError):
+            self._log_watch = self._host.watcher.add(self._plan.log_path.parent, GROWS, self._log_grew)
+            if not self._plan.log_path.exists():
+                conmon.ask_to_reopen_log(self._plan.bundle)
+
+    def _ended_at(self) -> float:
+        with suppress(OSError):
+            written_at = (self._host.paths.exit_dir / self._plan.container_id).stat().st_mtime
+            return min(written_at, self._host.clock.now())
+        return self._host.clock.now()
+
+    def _ask_runtime(self) -> None:
+        """The other process was about to start it; whether it came to that only the runtime knows."""
+        child = process.spawn(self._plan.runtime_argv("state", self._plan.container_id))
+
+        def answered() -> None:
+            self._host.loop.unwatch(child.pidfd)
+            exit_code, text, _ = child.finish_with_output()
+            if self._over:
+                return
+            match _status(text) if exit_code == 0 else "":
+                case "running":
+                    self._worker.running(self._worker.view.started_at)
+                case "created":
+                    self.start()
+                case "stopped":
+                    pass  # conmon is about to tell
+                case _:
+                    self._lose()
+
+        self._host.loop.watch(child.pidfd, answered)
 
     # create → conmon → pid
 
@@ -104,7 +227,8 @@ class Instance:
         self._host.starts.leave()
         try:
             pid = creation.finish()
-            self._pidfd = process.open_pidfd(process.identify(pid))
+            identity = process.identify(pid)
+            self._pidfd, self.start_time_ticks = process.open_pidfd(identity), identity.start_time_ticks
             self._host.driver.attach_unified(self._plan.cgroup, pid)
             self._watch_conmon()
         except (NodeguardError, OSError) as e:
@@ -123,6 +247,9 @@ class Instance:
             return
         if exit_code == 0:
             self._worker.running()
+        elif self._was_adopted and not self._asked_again:  # the other process's attempt may have come first
+            self._asked_again = True
+            self._ask_runtime()
         else:
             self._end_with(conmon.start_failure(stderr))
 
@@ -135,29 +262,34 @@ class Instance:
         if code is not None:
             self._exited(code)
         elif not self._over:
-            self.kill()
-            self._end(VANISHED_EXIT_CODE, "ContainerStatusUnknown", "conmon ended without telling the exit code")
+            self._lose()
         if self._is_demolished:
             self._finish()
 
-    def _exited(self, exit_code: int) -> None:
+    def _lose(self) -> None:
+        """Nobody will ever tell how it ended."""
+        self.kill()
+        self._end(VANISHED_EXIT_CODE, "ContainerStatusUnknown", "conmon ended without telling the exit code")
+
+    def _exited(self, exit_code: int, at: float | None = None) -> None:
         if self._over:
             return
         if self._worker.view.stage is ContainerStage.STARTING:
-            self._worker.running()  # it came to its end before the runtime came to its own
+            self._worker.running(self._worker.view.started_at)  # it ended before the runtime did
         killed = self.tell_oom_kills()
         self._worker.look_at_limits()
         reason = "OOMKilled" if killed else "Completed" if exit_code == 0 else "Error"
         self._log.read_some()  # what it said last, before what is said of its end
-        self._end(exit_code, reason, self._termination_message(exit_code))
+        self._end(exit_code, reason, self._termination_message(exit_code), at)
 
     def _end_with(self, failure: RuntimeFailed) -> None:
         self._end(failure.container_exit_code, failure.reason, str(failure))
 
-    def _end(self, exit_code: int, reason: str, message: str) -> None:
+    def _end(self, exit_code: int, reason: str, message: str, at: float | None = None) -> None:
         self._over = True
+        self._worker.ended(exit_code, reason, message, at)  # first: the exit file goes when this is written down
         self._host.exits.forget(self._plan.container_id)
-        self._worker.ended(exit_code, reason, message)
+        self._worker.changed()
 
     def _failed(self, error: BaseException | None) -> None:
         if isinstance(error, RuntimeFailed):
@@ -169,10 +301,10 @@ class Instance:
         """Tell of the processes that the kernel killed since this was asked last; returns how many those are in all."""
         with suppress(CgroupGone):
             killed = self._host.driver.memory_oom_kills(self._plan.cgroup)
-            if killed > self._oom_killed:
-                self._worker.oom_killed(killed - self._oom_killed)
-                self._oom_killed = killed
-        return self._oom_killed
+            if killed > self.oom_kills:
+                self._worker.oom_killed(killed - self.oom_kills)
+                self.oom_kills = killed
+        return self.oom_kills
 
     def _termination_message(self, exit_code: int) -> str:
         return blueprint.read_termination_message(self._plan) or (
@@ -207,8 +339,10 @@ class Instance:
 
     def _finish(self) -> None:
         """conmon has ended, too: when its log has been read, nothing is left."""
-        if self._log_watch >= 0:
-            self._host.watcher.remove(self._log_watch)
+        self._unwatch_log()
+        if self._host.on_log is None:
+            self._leave()
+            return
         self._host.logs.want(self, self._read_last_words)
         self._be_patient()
 
@@ -247,13 +381,21 @@ class Instance:
             os.close(self._pidfd)
         self._worker.removed()
 
+    def _unwatch_log(self) -> None:
+        if self._log_watch >= 0:
+            self._host.watcher.remove(self._log_watch)
+            self._log_watch = -1
+
     # logs and processes
 
     def _log_grew(self, name: str) -> None:
         # A file that was moved aside by a rotation is written to until conmon has opened the new one.
         if not name.startswith(self._plan.log_path.name):
             return
-        self._host.logs.want(self, self._read_log)
+        if self._host.on_log is None:
+            self._log.read_some()
+        else:
+            self._host.logs.want(self, self._read_log)
         self._rotate_log()
 
     def _read_log(self) -> bool:
@@ -278,3 +420,10 @@ class Instance:
             then(*child.finish())
 
         self._host.loop.watch(child.pidfd, ended)
+
+
+def _status(state: str) -> str:
+    """``created``, ``running`` or ``stopped``, as the runtime's ``state`` tells."""
+    with suppress(ValueError, KeyError, TypeError):
+        return str(json.loads(state)["status"])
+    return ""

@@ -33,9 +33,9 @@ class LogLine:
 
 
 class ContainerLog:
-    """Reads what is new in a log file; every whole line goes to ``sink``."""
+    """Reads what is new in a log file; every whole line goes to ``sink``. Without one nothing is read at all."""
 
-    def __init__(self, path: Path, sink: Callable[[LogLine], None], *, max_bytes: int, max_files: int) -> None:
+    def __init__(self, path: Path, sink: Callable[[LogLine], None] | None, *, max_bytes: int, max_files: int) -> None:
         self.path = path
         self._sink = sink
         self._max_bytes, self._max_files = max_bytes, max_files
@@ -52,7 +52,7 @@ class ContainerLog:
                 self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
             if self._fd < 0:
                 return False
-        chunk = os.read(self._fd, CHUNK_BYTES)
+        chunk = b"" if self._sink is None else os.read(self._fd, CHUNK_BYTES)
         if chunk:
             *lines, self._rest = (self._rest + chunk).split(b"\n")
             for line in lines:
@@ -61,6 +61,12 @@ class ContainerLog:
         if is_replaced:
             self._close_fd()
         return is_replaced
+
+    def skip(self) -> None:
+        """What is there by now has been handed on, or never will be."""
+        with suppress(FileNotFoundError):
+            self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            os.lseek(self._fd, 0, os.SEEK_END)
 
     def wants_rotation(self) -> bool:
         """The file has grown past its limit, read or not, and has not been moved aside yet."""
@@ -84,7 +90,7 @@ class ContainerLog:
             self._hand_on(self._rest)
             self._rest = b""
         for stream, content in self._partial.items():
-            self._sink(LogLine(stream=stream, content=content))
+            self._say(LogLine(stream=stream, content=content))
         self._partial.clear()
         self._close_fd()
 
@@ -109,7 +115,11 @@ class ContainerLog:
         if line.partial and len(content) < LINE_BYTES:
             self._partial[line.stream] = content
         else:
-            self._sink(LogLine(stream=line.stream, content=content))
+            self._say(LogLine(stream=line.stream, content=content))
+
+    def _say(self, line: LogLine) -> None:
+        if self._sink is not None:
+            self._sink(line)
 
     def _is_replaced(self) -> bool:
         """The writer has opened a new file after a rotation."""

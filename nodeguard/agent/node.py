@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nodeguard.agent import admit, cleanup
 from nodeguard.agent.allowance import Allowance
@@ -21,7 +23,7 @@ from nodeguard.agent.log_pump import LogPump
 from nodeguard.agent.loop import Loop
 from nodeguard.agent.machine import read_machine
 from nodeguard.agent.pod import PodWorker
-from nodeguard.agent.record import Owner, pod_dirs, read_record
+from nodeguard.agent.record import Owner, Record, pod_dirs, read_record
 from nodeguard.agent.root import prepare_root
 from nodeguard.agent.tree import Tree
 from nodeguard.agent.turnstile import Turnstile
@@ -37,6 +39,11 @@ from nodeguard.policy.effective import amount, effective_requests
 from nodeguard.policy.qos import qos_class
 from nodeguard.runtime import probe
 
+if TYPE_CHECKING:
+    from nodeguard.agent.checkpoint import Keeper
+
+log = logging.getLogger(__name__)
+
 STARTS_AT_ONCE = 4
 """Containers being made at the same time: more only compete for the same two or four cores."""
 
@@ -49,10 +56,23 @@ EVICTED_EXIT_CODE = 11
 
 
 class Node:
-    """An agent inside this process. A context manager: entering prepares the host, leaving gives all back."""
+    """An agent inside this process. A context manager: entering prepares the host, leaving gives all back.
 
-    def __init__(self, config: Config, *, on_event: Listener, on_log: LogSink, takes_logs: Callable[[], bool]) -> None:
-        self._config = config
+    With somebody who ``keeps`` pods (the agent; not ``run``) these stay when it is left, and `adopt` takes over what
+    another process left, however that ended.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        on_event: Listener,
+        on_log: LogSink | None,
+        takes_logs: Callable[[], bool] = lambda: True,
+        keeps: Keeper | None = None,
+    ) -> None:
+        """``on_log`` None: nobody wants lines, so logs are rotated and not read."""
+        self._config, self._keeps = config, keeps
         self._on_event, self._on_log, self._takes_logs = on_event, on_log, takes_logs
         self.clock = Clock()
         self.loop = Loop(self.clock)
@@ -60,6 +80,7 @@ class Node:
         self._running: set[str] = set()
         self._host: Host | None = None
         self._guard: Guard | None = None
+        self._has_left = False
         self._started_calls: list[Callable[[], None]] = []
 
     def __enter__(self) -> Node:
@@ -75,6 +96,10 @@ class Node:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._keeps is not None:
+            if not self._has_left:
+                self.leave()
+            return
         if error is not None and self._running:
             self.stop_all(grace_seconds=0)
             self.run_until_gone()
@@ -114,29 +139,106 @@ class Node:
         admitted = [admit.with_identity(pod) for pod in admit.with_priority(pods, tuple(classes))]
         if faults := admit.image_faults(admitted):
             raise InvalidInput(faults)
+        self._take_in(admitted)
+
+    def start(self, pod: Pod) -> PodWorker:
+        """Admit one pod, whose identity and priority are settled, and start it.
+
+        Raises:
+            RefusedUnderPressure: the node is under pressure.
+            Conflict: that very pod is here already, or another process has one of that name.
+            InvalidInput: an image cannot be had.
+        """
+        if faults := admit.image_faults([pod]):
+            raise InvalidInput(faults)
+        (worker,) = self._take_in([pod])
+        return worker
+
+    def _take_in(self, admitted: list[Pod]) -> list[PodWorker]:
         self.guard.refuse_under_pressure(admitted)
-        workers = [PodWorker(self.host, pod, qos_class(pod).qos, self._gone) for pod in admitted]
+        workers = [self._worker(pod) for pod in admitted]
+        recorded = []
         try:
             with self.host.tree.locked():
                 self._refuse_known_names(admitted)
                 for worker in workers:
+                    recorded.append(worker)
                     worker.record()
             for worker in workers:
                 self.host.tree.add(worker.qos, _requested_millicpu(worker.pod))
             self.host.tree.weigh()
         except BaseException:
-            for worker in workers:
+            for worker in recorded:
                 worker.unrecord()
             raise
         for worker in workers:
-            self._workers.append(worker)
-            self._running.add(worker.pod.meta.uid)
-            self.guard.add(worker)
+            self._look_after(worker)
             node = self.host.settings.node_name
             self.host.events.normal(
                 worker.pod.meta, "Scheduled", f"Successfully assigned {worker.pod.meta.key} to {node} ({worker.qos})"
             )
             worker.reconcile()
+        return workers
+
+    def adopt(self) -> list[PodWorker]:
+        """Take over the pods of an agent that has ended, and go on with them where it stopped.
+
+        Returns those that are to be told of; among them are ended ones (``is_gone``) whose end nobody has settled yet.
+        What was being deleted goes on going, untold.
+        """
+        from nodeguard.agent.adopt import take_over  # `run` adopts nobody
+
+        taken = take_over(self.host, self._worker)
+        for worker in taken:
+            if not worker.is_gone:
+                self.host.tree.add(worker.qos, _requested_millicpu(worker.pod))
+        self.host.tree.weigh()
+        for worker in taken:
+            if worker.is_gone:
+                self._workers.append(worker)
+            else:
+                self._look_after(worker)
+        for worker in taken:
+            worker.resume()
+        return [worker for worker in taken if not worker.is_deleted]
+
+    def stop(self, uid: str, grace_seconds: float) -> None:
+        """Have a pod go with all its traces; a second request can only shorten the grace.
+
+        Raises:
+            NotFound: there is no such pod.
+        """
+        worker = self._find(uid)
+        if worker is None:
+            raise NotFound(f"no pod {uid}")
+        worker.delete(grace_seconds)
+
+    def settle(self, uid: str) -> None:
+        """The final status of a pod that is gone is on disk elsewhere: its record goes, its logs stay."""
+        worker = self._find(uid)
+        if worker is not None and worker.is_gone and not worker.is_deleted:
+            self._workers.remove(worker)
+            worker.settle()
+
+    def forget(self, uid: str) -> bool:
+        """Have all of a pod go at once, also of one that has been settled.
+
+        Returns whether there is one: if not, only logs are removed and nobody is told.
+        """
+        worker = self._find(uid)
+        if worker is not None:
+            worker.delete(0.0)
+            return True
+        log_dir = self.host.paths.log_dir
+        self.loop.in_thread(lambda: cleanup.remove_logs(log_dir, uid), _logs_removed)
+        return False
+
+    def leave(self) -> None:
+        """End without touching pods. What is under way in threads is left to whoever adopts them."""
+        self._has_left = True
+        for worker in self._workers:
+            worker.leave()
+        self._close()
 
     def stop_all(self, grace_seconds: float | None = None) -> None:
         """Stop every pod; with its own grace period unless another is given."""
@@ -204,6 +306,7 @@ class Node:
         watcher = Watcher(self.loop)
         open_files = process.raise_open_files()
         return Host(
+            keeper=None if self._keeps is None else replace(self._keeps, on_gone=self._traces_gone),
             clock=self.clock,
             loop=self.loop,
             watcher=watcher,
@@ -238,19 +341,43 @@ class Node:
         self._on_event(event)
         self.host.history.event(event)
 
+    def _worker(self, pod: Pod) -> PodWorker:
+        return PodWorker(self.host, pod, qos_class(pod).qos, self._gone)
+
+    def _find(self, uid: str) -> PodWorker | None:
+        return next((worker for worker in self._workers if worker.pod.meta.uid == uid), None)
+
+    def _look_after(self, worker: PodWorker) -> None:
+        self._workers.append(worker)
+        self._running.add(worker.pod.meta.uid)
+        self.guard.add(worker)
+
     def _refuse_known_names(self, pods: list[Pod]) -> None:
+        """Names of pods that this agent keeps are not taken: whoever gave them their uids sees to their names, too."""
         records = (read_record(directory) for directory in pod_dirs(self.host.paths.run_dir))
-        taken = {f"{record.namespace}/{record.name}": record for record in records if record is not None}
+        taken = {
+            f"{record.namespace}/{record.name}": record for record in records if record and not self._keeps_it(record)
+        }
         for pod in pods:
             if pod.meta.key in taken:
                 raise Conflict(
                     f"pod {pod.meta.key} runs already (process {taken[pod.meta.key].owner.pid}); stop it first"
                 )
+            if self._keeps is not None and self.host.paths.pod_run_dir(pod.meta.uid).exists():
+                raise Conflict(f"pod {pod.meta.key} ({pod.meta.uid}) is here already")
+
+    def _keeps_it(self, record: Record) -> bool:
+        return self._keeps is not None and record.owner == self.host.owner
+
+    def _traces_gone(self, worker: PodWorker) -> None:
+        self._workers.remove(worker)
+        if self._keeps is not None:
+            self._keeps.on_gone(worker)
 
     def _gone(self, worker: PodWorker) -> None:
         self._running.discard(worker.pod.meta.uid)
         self.host.tree.discount(worker.qos, _requested_millicpu(worker.pod))
-        if self._running:
+        if self._running or self._keeps is not None:
             self.host.tree.weigh()
         self.guard.gone(worker)
 
@@ -260,6 +387,11 @@ class Node:
             for call in calls:
                 call()
         return not self._running
+
+
+def _logs_removed(_: Any, error: BaseException | None) -> None:
+    if error is not None:
+        log.error("logs not removed error=%s", error)
 
 
 def _requested_millicpu(pod: Pod) -> int:

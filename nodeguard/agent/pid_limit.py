@@ -47,6 +47,11 @@ class PidLimits:
         for news in self._news():
             self._tell(news)
 
+    def skip(self) -> None:
+        """What has been refused until now is old news."""
+        for _ in self._news():
+            pass
+
     def _news(self) -> Iterator[Refused]:
         driver, root = self._host.driver, self._host.tree.root
         in_containers = 0

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from nodeguard.agent.container import ContainerWorker
 from nodeguard.agent.host import Host
@@ -20,11 +20,18 @@ from nodeguard.model.pod import Pod, QOSClass
 from nodeguard.model.status import PodView, SandboxStage, StopRequest, Termination
 from nodeguard.policy import lifecycle, status
 
+if TYPE_CHECKING:
+    from nodeguard.agent.checkpoint import Checkpoint
+
 log = logging.getLogger(__name__)
 
 
 class PodWorker:
-    """Owns one pod from admission to its last trace; ``gone(self)`` is called once, at the end."""
+    """Owns one pod from admission to its last trace; ``gone(self)`` is called once, at the end.
+
+    Where somebody keeps pods beyond this process (``host.keeper``), its logs and its record stay until they are let go
+    of, and how far everything has come is written down at each step.
+    """
 
     def __init__(self, host: Host, pod: Pod, qos: QOSClass, gone: Callable[[PodWorker], None]) -> None:
         self.host, self.pod, self.qos = host, pod, qos
@@ -33,24 +40,32 @@ class PodWorker:
         self._stage = SandboxStage.ABSENT
         self._started_at = host.clock.now()
         self._stop: StopRequest | None = None
+        self._struck_at: float | None = None
         self._failure: Termination | None = None
         self._ever_initialized = False
         self._timer: Timer | None = None
         self._reconciling = False
         self._status: dict[str, Any] = {}
+        self._told: dict[str, Any] = {}
+        self._kept: Checkpoint | None = None
+        self.is_deleted = False
+        """Nothing is to stay of the pod, not even logs."""
         self._containers = {
-            container.name: ContainerWorker(self._sandbox, container, self.reconcile)
+            container.name: ContainerWorker(self._sandbox, container, changed=self.reconcile, keep=self._keep)
             for container in pod.all_containers
         }
 
     @property
     def is_gone(self) -> bool:
-        """Nothing of the pod is left on the host."""
+        """Nothing of the pod is left on the host, but for logs and record where these are kept."""
         return self._stage is SandboxStage.GONE
 
     def record(self) -> None:
         """Write down that the pod exists, before anything of it does. The tree's lock must be held."""
-        self._sandbox.record()
+        if self.host.keeper is None:
+            self._sandbox.record()
+        else:
+            self._sandbox.record_kept(self.manifest(), self._started_at)
 
     def unrecord(self) -> None:
         """The pod is not to be after all; nothing of it has been made."""
@@ -73,6 +88,10 @@ class PodWorker:
 
     def object(self) -> dict[str, Any]:
         """The v1 Pod object, with the uid it got and its status."""
+        return {**self.manifest(), "status": self._status}
+
+    def manifest(self) -> dict[str, Any]:
+        """The v1 Pod object without its status: what `decode` makes this very pod of."""
         metadata = {
             **self.pod.raw.get("metadata", {}),
             "name": self.pod.meta.name,
@@ -84,7 +103,12 @@ class PodWorker:
         if self.pod.priority_class_name:
             settled["priorityClassName"] = self.pod.priority_class_name
         spec = {**self.pod.raw.get("spec", {}), **settled, "nodeName": self.host.settings.node_name}
-        return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": self._status}
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+    def update(self, pod: Pod) -> None:
+        """The same pod with other labels and annotations."""
+        self.pod = pod
+        self._sandbox.update(pod, self.manifest(), self._started_at)
 
     def terminations(self) -> list[tuple[str, Termination]]:
         """How each container that has ended ended the last time, in the order of the spec."""
@@ -101,10 +125,30 @@ class PodWorker:
             grace = 0.0 if grace_seconds <= 0 else max(0.0, ends_at - before.at)
             request = replace(before, grace_seconds=grace)
         self._stop = request
+        self._keep()
         self.reconcile()
+
+    def delete(self, grace_seconds: float) -> None:
+        """Have the pod go with all its traces, also when it has ended already."""
+        was_deleted, self.is_deleted = self.is_deleted, True
+        if not self.is_gone:
+            self.stop(grace_seconds)
+        elif not was_deleted:
+            self._keep()
+            self._let_go()
+
+    def settle(self) -> None:
+        """What became of a pod that is gone is written down elsewhere: the record goes, the logs stay."""
+        self._sandbox.unrecord()
 
     def strike(self) -> None:
         """SIGKILL all that runs in the pod now; ``stop`` has to follow, which sees to what is left."""
+        self._strike()
+        if self.host.keeper is not None:  # not before: a pod that still lives must not be taken for a dead one
+            self._struck_at = self.host.clock.now()
+            self._keep()
+
+    def _strike(self) -> None:
         kept = self._sandbox.killer
         try:
             killer = kept or self.host.driver.killer(self._sandbox.cgroup)
@@ -175,8 +219,10 @@ class PodWorker:
         finally:
             self._reconciling = False
         if self._stop is not None and self._stage is SandboxStage.ABSENT:
-            self._stage = SandboxStage.GONE
-            self._gone(self)
+            self._end()
+        elif self.host.keeper is not None and self._told != self._status:
+            self._told = self._status
+            self.host.keeper.on_change(self)
 
     def _reconcile_until_settled(self) -> None:
         while True:
@@ -188,12 +234,14 @@ class PodWorker:
             if stop is not None and self._stop is None:
                 self._stop = stop
                 view = self.view()
+                self._keep()
             plan = lifecycle.plan(self.pod, view, now, max_backoff_seconds=self.host.settings.max_backoff_seconds)
             for action in plan.actions:
                 self._apply(action)
             self._set_timer(plan.wake_at)
             settled = self.view() == view
             self._update_status()
+            self._keep()
             if settled:
                 return
 
@@ -201,9 +249,11 @@ class PodWorker:
         match action:
             case lifecycle.PrepareSandbox():
                 self._stage = SandboxStage.PREPARING
+                self._keep()
                 self.host.loop.in_thread(self._sandbox.prepare, self._sandbox_prepared)
             case lifecycle.RemoveSandbox():
                 self._stage = SandboxStage.REMOVING
+                self._keep()
                 self.host.loop.in_thread(self._sandbox.remove, self._sandbox_removed)
             case lifecycle.CreateContainer(name=name):
                 self._containers[name].create()
@@ -232,8 +282,113 @@ class PodWorker:
             log.error("pod not removed completely pod=%s error=%s", self.pod.meta.key, error)
             self.host.events.warning(self.pod.meta, "FailedKillPod", f"not removed completely: {error}")
         self._sandbox.close()
+        self._end()
+
+    def _end(self) -> None:
         self._stage = SandboxStage.GONE
+        self._keep()
         self._gone(self)
+        if self.host.keeper is None:
+            return
+        if self.is_deleted:
+            self._let_go()
+        else:
+            self._told = self._status
+            self.host.keeper.on_change(self)
+
+    def _let_go(self) -> None:
+        """Logs and record go; these may be many files."""
+        self.host.loop.in_thread(self._sandbox.remove_traces, self._traces_removed)
+
+    def _traces_removed(self, _: Any, error: BaseException | None) -> None:
+        if error is not None:
+            log.error("traces of a pod not removed pod=%s error=%s", self.pod.meta.key, error)
+        if self.host.keeper is not None:
+            self.host.keeper.on_gone(self)
+
+    # what another process goes on with
+
+    def adopt(self, state: Checkpoint, started_at: float) -> None:
+        """Be as another process saw the pod last; ``resume`` has to follow. The tree's lock must be held."""
+        self._sandbox.take_over()
+        self._started_at, self._stage = started_at, state.stage
+        self._stop, self._struck_at, self._failure = state.stop, state.struck_at, state.failure
+        self._ever_initialized, self.is_deleted = state.ever_initialized, state.is_deleted
+        self._status = {"conditions": list(state.conditions)}
+        for name, kept in state.containers.items():
+            if name in self._containers:
+                self._containers[name].adopt(kept)
+
+    def resume(self) -> None:
+        """Go on from there: what runs is found again, what was half made is made anew, what was ending ends."""
+        from nodeguard.agent import undo  # `run` adopts nobody
+
+        match self._stage:
+            case SandboxStage.PREPARING:
+                self.host.loop.in_thread(lambda: undo.undo_sandbox(self._sandbox), self._sandbox_undone)
+            case SandboxStage.READY:
+                self._resume_containers()
+            case SandboxStage.REMOVING:
+                self.host.loop.in_thread(self._sandbox.remove, self._sandbox_removed)
+            case SandboxStage.GONE:
+                if self.is_deleted:
+                    self._let_go()
+        self._update_status()
+        self._told = self._status
+        self.reconcile()
+
+    def leave(self) -> None:
+        """Nothing is done any more, and what is open is closed; everything goes on without this process."""
+        self._reconciling = True
+        self._set_timer(None)
+        for container in self._containers.values():
+            container.leave()
+        self._sandbox.close()
+
+    def _resume_containers(self) -> None:
+        self._sandbox.resume()
+        self._reconciling = True  # not before all of them are there
+        try:
+            for container in self._containers.values():
+                container.resume(is_stopping=self._stop is not None)
+        finally:
+            self._reconciling = False
+
+    def _sandbox_undone(self, _: Any, error: BaseException | None) -> None:
+        if error is None and self._stop is None:
+            self.host.loop.in_thread(self._sandbox.prepare, self._sandbox_prepared)
+        else:
+            self._sandbox_prepared(None, error)
+
+    def _keep(self) -> None:
+        """Write down how far everything has come, if that has changed and somebody is to go on with it."""
+        if self.host.keeper is None:
+            return
+        state = self._state()
+        if state == self._kept:
+            return
+        try:
+            state.write(self._sandbox.run_dir)
+        except OSError as e:  # without room for it the pod goes on, and the next change tries again
+            log.error("state of a pod not written pod=%s error=%s", self.pod.meta.key, e)
+        else:
+            self._kept = state
+
+    def _state(self) -> Checkpoint:
+        from nodeguard.agent.checkpoint import Checkpoint, clock_offset  # `run` keeps nothing
+
+        offset = clock_offset(self.host.clock) if self._kept is None else self._kept.clock_offset
+        return Checkpoint(
+            clock_offset=offset,
+            stage=self._stage,
+            stop=self._stop,
+            struck_at=self._struck_at,
+            failure=self._failure,
+            ever_initialized=self._ever_initialized,
+            is_deleted=self.is_deleted,
+            conditions=tuple(self._status.get("conditions", ())),
+            containers={name: worker.kept() for name, worker in self._containers.items()},
+        )
 
     def _set_timer(self, wake_at: float | None) -> None:
         if self._timer is not None:

@@ -17,6 +17,9 @@ from pathlib import Path
 
 from nodeguard.kernel import proc, process
 
+RECORD_FILE, POD_FILE, STATE_FILE = "record.json", "pod.json", "state.json"
+"""In a pod's directory below the run directory; the last two, of `checkpoint`, for pods that outlive their owner."""
+
 _WRITING_SECONDS = 60.0
 
 
@@ -54,6 +57,8 @@ class Record:
     runtime: str
     layers_dir: str = ""
     """Where the writable layers are; empty: in the state directory."""
+    adoptable: bool = False
+    """When its owner has ended, the next agent goes on with it (see `checkpoint`); nobody else removes it."""
 
     @property
     def layers(self) -> Path:
@@ -63,13 +68,17 @@ class Record:
     def write(self, pod_dir: Path) -> None:
         """Write the record; the directory is made and must not have existed."""
         pod_dir.mkdir(parents=True, mode=0o700)
-        write_json(pod_dir / "record.json", asdict(self))
+        self.write_into(pod_dir)
+
+    def write_into(self, pod_dir: Path) -> None:
+        """Write the record into a directory that is there, in the place of another one if there is one."""
+        write_json(pod_dir / RECORD_FILE, asdict(self))
 
 
 def read_record(pod_dir: Path) -> Record | None:
     """The record of a pod's directory; None when there is none, or none that can be read."""
     with suppress(OSError, ValueError, TypeError, KeyError):
-        data = json.loads((pod_dir / "record.json").read_bytes())
+        data = json.loads((pod_dir / RECORD_FILE).read_bytes())
         return Record(**{**data, "owner": Owner(**data["owner"])})
     return None
 

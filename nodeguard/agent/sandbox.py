@@ -9,15 +9,17 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from nodeguard.agent import pause
 from nodeguard.agent.host import Host
 from nodeguard.agent.pid_limit import PidLimits
-from nodeguard.agent.record import Record
+from nodeguard.agent.record import POD_FILE, RECORD_FILE, STATE_FILE, Record
+from nodeguard.errors import CgroupGone
 from nodeguard.kernel import mount, namespace
 from nodeguard.kernel.cgroup.driver import Killer
 from nodeguard.kernel.cgroup.memory import MemoryMeter
-from nodeguard.model.pod import EmptyDir, Pod, QOSClass
+from nodeguard.model.pod import EmptyDir, HostPath, Pod, QOSClass
 from nodeguard.policy import effective, limits
 from nodeguard.policy.control import control_files
 from nodeguard.policy.env import NodeFacts, downward_files
@@ -77,20 +79,37 @@ class Sandbox:
         """Write the record that comes first, so that nothing can be left without one."""
         self._record().write(self.run_dir)
 
+    def record_kept(self, manifest: Mapping[str, Any], started_at: float) -> None:
+        """The same with the pod beside it, for whoever takes it over. What has no record yet is nobody's.
+
+        Raises:
+            FileExistsError: there is such a pod.
+        """
+        self.run_dir.mkdir(parents=True, mode=0o700)
+        self._write_pod(manifest, started_at)
+        self._record().write_into(self.run_dir)
+
     def unrecord(self) -> None:
-        """Take the record back, of which nothing has come."""
+        """Take the record back: nothing has come of it, or nothing is left."""
+        (self.run_dir / RECORD_FILE).unlink(missing_ok=True)  # without it the rest is nobody's
         remove_tree(self.run_dir)
+
+    def update(self, pod: Pod, manifest: Mapping[str, Any], started_at: float) -> None:
+        """The same pod with other labels and annotations."""
+        self.pod = pod
+        self._write_pod(manifest, started_at)
+
+    def take_over(self) -> None:
+        """Make the record this process's. The tree's lock must be held."""
+        self._record().write_into(self.run_dir)
 
     def prepare(self) -> None:
         """Make everything; ``record`` has been called."""
         host = self.host
         self._record().write(self.state_dir)  # /run may be empty after a restart of the host, this is not
-        self.log_dir.mkdir(parents=True, mode=0o755)
+        self.log_dir.mkdir(parents=True, mode=0o755, exist_ok=host.keeper is not None)
         self._make_cgroup()
-        self._keeps_open = host.kept_open.take(DESCRIPTORS)
-        if self._keeps_open:
-            self.meter = MemoryMeter(host.driver, self.cgroup)
-            self.killer = host.driver.killer(self.cgroup)
+        self._open_for_later()
         self._pin_namespaces()
         if self._shares_pids:
             pause.start(host, uid=self.uid, pod_run_dir=self.run_dir, pod_cgroup=self.cgroup)
@@ -101,6 +120,23 @@ class Sandbox:
             memory_bound_bytes=self._memory_volume_bound(),
             downward=lambda source: downward_files(self.pod, source, self.facts),
         )
+
+    def resume(self) -> None:
+        """All is there: another process prepared it."""
+        with suppress(CgroupGone):  # somebody removed it; the containers will tell
+            self._open_for_later()
+        self.pid_limits.skip()
+        volumes = self.state_dir / "volumes"
+        self.volumes = {
+            each.name: Path(each.source.path) if isinstance(each.source, HostPath) else volumes / each.name
+            for each in self.pod.volumes
+        }
+
+    def _open_for_later(self) -> None:
+        self._keeps_open = self.host.kept_open.take(DESCRIPTORS)
+        if self._keeps_open:
+            self.meter = MemoryMeter(self.host.driver, self.cgroup)
+            self.killer = self.host.driver.killer(self.cgroup)
 
     def _record(self) -> Record:
         return Record(
@@ -113,18 +149,34 @@ class Sandbox:
             state_dir=str(self.state_dir),
             layers_dir=str(self.layers_dir),
             runtime=str(self.host.runtime),
+            adoptable=self.host.keeper is not None,
         )
 
     def remove(self) -> None:
-        """Remove everything; the record goes last."""
+        """Remove everything; the record goes last. Where pods are kept, it stays, and so do the logs."""
         self.host.driver.kill(self.cgroup)
         if self._shares_pids:
             pause.stop(self.host, uid=self.uid, pod_run_dir=self.run_dir)
         self.host.driver.remove(self.cgroup)
-        remove_tree(self.log_dir)
+        if self.host.keeper is None:
+            remove_tree(self.log_dir)
         remove_tree(self.layers_dir)
         remove_tree(self.state_dir)
-        remove_tree(self.run_dir)
+        if self.host.keeper is None:
+            remove_tree(self.run_dir)
+        else:
+            self._empty_run_dir()
+
+    def remove_traces(self) -> None:
+        """Logs and record are gone; everything else was before."""
+        remove_tree(self.log_dir)
+        self.unrecord()
+
+    def _empty_run_dir(self) -> None:
+        """Only what another process needs to know stays. The loop may be writing that right now, in a hidden file."""
+        for entry in self.run_dir.iterdir():
+            if entry.name not in (RECORD_FILE, POD_FILE, STATE_FILE) and not entry.name.startswith("."):
+                remove_tree(entry)
 
     def close(self) -> None:
         """Give descriptors back; by the loop's thread, which uses them."""
@@ -136,6 +188,11 @@ class Sandbox:
         if self.killer is not None:
             self.killer.close()
         self.meter = self.killer = None
+
+    def _write_pod(self, manifest: Mapping[str, Any], started_at: float) -> None:
+        from nodeguard.agent.checkpoint import write_pod  # `run` keeps nothing
+
+        write_pod(self.run_dir, manifest, started_at)
 
     @property
     def _shares_pids(self) -> bool:

@@ -113,7 +113,7 @@ class Tree:
                 except Conflict as e:
                     log.warning("cgroup not removed: %s", e)
                 rootfs.unmount_host(self._run_dir)
-            else:
+            elif not self._pods:  # else they stay, with what they are entitled to
                 self._weigh(remaining)
 
     @contextmanager

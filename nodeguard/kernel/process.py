@@ -134,6 +134,11 @@ def raise_open_files() -> tuple[int, int]:
     return soft, hard
 
 
+def command(pid: int) -> tuple[str, ...]:
+    """The command line of a process; empty when it is gone, a zombie or a kernel thread."""
+    return _command(pid)
+
+
 def list_commands() -> Iterator[tuple[int, tuple[str, ...]]]:
     """Pid and command line of every process that has one; kernel threads and zombies have none."""
     for name in os.listdir("/proc"):

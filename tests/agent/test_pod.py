@@ -32,7 +32,7 @@ class FakeDriver:
 def worker(error: Exception) -> PodWorker:
     """A pod without descriptors of its own, as there are when many pods run."""
     made = PodWorker.__new__(PodWorker)
-    made.host, made.pod = SimpleNamespace(driver=FakeDriver(error)), named("a")  # type: ignore[assignment]
+    made.host, made.pod = SimpleNamespace(driver=FakeDriver(error), keeper=None), named("a")  # type: ignore[assignment]
     made._sandbox = SimpleNamespace(killer=None, meter=None, cgroup="/root/poda")  # type: ignore[assignment]
     return made
 
