@@ -9,6 +9,7 @@ from pathlib import Path
 from nodeguard.agent.config_finding import error
 from nodeguard.agent.setting_table import BY_NAME
 from nodeguard.errors import InvalidInput
+from nodeguard.model.address import Address
 from nodeguard.model.eviction import EvictionConfig, EvictionMode, VictimPolicy
 from nodeguard.model.finding import Finding
 from nodeguard.model.node import NodeCapacity
@@ -80,6 +81,9 @@ class Config:
     container_log_max_bytes: int
     container_log_max_files: int
     max_container_restart_period_ns: int
+    static_pod_path: Path | None
+    listen: Address | None
+    listen_anywhere: bool
     origins: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[Finding, ...] = ()
 

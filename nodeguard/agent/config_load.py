@@ -8,25 +8,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from nodeguard.agent.config import Config
 from nodeguard.agent.config_finding import error
 from nodeguard.agent.config_layer import Given, read_document, read_environment, read_flags
 from nodeguard.agent.config_merge import check_effects, merge
+from nodeguard.agent.config_path import ConfigPaths
 from nodeguard.errors import InvalidInput, NotFound, PermissionDenied
 from nodeguard.model.document import MAX_BYTES, Document, parse
 from nodeguard.model.finding import Finding, Severity, in_file_order
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfigPaths:
-    """Where the files are; later ones win."""
-
-    vendor_dir: Path = Path("/usr/lib/nodeguard/config.d")
-    file: Path = Path("/etc/nodeguard/config.yaml")
-    drop_in_dir: Path = Path("/etc/nodeguard/config.d")
 
 
 def load(
@@ -47,12 +38,9 @@ def load(
         NotFound, PermissionDenied: a file named by the user cannot be read.
     """
     env = os.environ if env is None else env
-    paths = paths or ConfigPaths()
     named = flags.get("config") or env.get("NODEGUARD_CONFIG")
-    files = [Path(named)] if named else [*_drop_ins(paths.vendor_dir), paths.file, *_drop_ins(paths.drop_in_dir)]
-    documents = [
-        document for path in files if named or path.exists() for document in parse(read_config_file(path), str(path))
-    ]
+    files = [Path(named)] if named else (paths or ConfigPaths()).files()
+    documents = [document for path in files for document in parse(read_config_file(path), str(path))]
     return build(documents, env=env, flags=flags, default_thresholds=default_thresholds)
 
 
@@ -117,7 +105,3 @@ def build(
         raise InvalidInput(in_file_order(errors))
     findings += check_effects(given)
     return Config(**values, origins=origins, warnings=in_file_order(findings))
-
-
-def _drop_ins(directory: Path) -> list[Path]:
-    return sorted(directory.glob("*.yaml"))

@@ -61,6 +61,7 @@ def merge(
         maps["eviction_hard"] = {**hard.default, **thresholds}
     findings += _check_grace_periods(given, maps)
     findings += _check_image_gc(given, values)
+    findings += _check_address(given, values)
     values.update({attribute: MappingProxyType(entries) for attribute, entries in maps.items()})
     if values["log_dir"] is None:
         nodefs = values["nodefs"]
@@ -98,6 +99,17 @@ def _check_image_gc(given: Sequence[Given], values: Mapping[str, Any]) -> Iterat
         one = _last_given(given, "imageMinimumGCAge", "imageMaximumGCAge")
         ages = f"imageMaximumGCAge ({format_duration(most)}) must be above imageMinimumGCAge ({format_duration(least)})"
         yield error(one.source, one.line, one.name, ages)
+
+
+def _check_address(given: Sequence[Given], values: Mapping[str, Any]) -> Iterator[Finding]:
+    """Nobody is reachable from other hosts by mistake."""
+    address = values["listen"]
+    if address is not None and not address.is_loopback and not values["listen_anywhere"]:
+        one = _last_given(given, "nodeguard.listen")
+        message = (
+            f"{address} can be reached from other hosts: nodeguard.listenAnywhere (--listen-anywhere) must be true"
+        )
+        yield error(one.source, one.line, one.name, message)
 
 
 def _last_given(given: Sequence[Given], *names: str) -> Given:

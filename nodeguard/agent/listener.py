@@ -1,60 +1,25 @@
 """The sockets on which the API is asked. The agent binds them, so a new API server finds the connections that waited.
 
-The Unix socket belongs to root and the group ``nodeguard``, where there is one. TCP is always TLS, and loopback only
-unless somebody says in so many words that it is to be reached from elsewhere.
+The Unix socket belongs to root and the group ``nodeguard``, where there is one. TCP is always TLS.
 """
 
 from __future__ import annotations
 
 import errno
 import grp
-import ipaddress
 import os
 import socket
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from nodeguard.errors import Conflict, HostLacks, UsageError
+from nodeguard.model.address import Address
 
 GROUP = "nodeguard"
 BACKLOG = 128
 MAX_PATH_BYTES = 107
 """What fits into a sockaddr_un beside its final zero."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
-    """Where TCP listens; port 0 is any that is free."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        """``127.0.0.1:6443``, ``[::1]:6443``."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def parse_address(text: str, *, anywhere: bool = False) -> Address:
-    """``HOST:PORT`` of ``--listen``; ``localhost`` is 127.0.0.1.
-
-    Raises:
-        UsageError: it is no such address, or not of the loopback and not ``anywhere``.
-    """
-    host, colon, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host
-    if not colon or not port.isascii() or not port.isdecimal() or int(port) > 65535:
-        raise UsageError(f"--listen {text}: HOST:PORT is needed, such as 127.0.0.1:6443")
-    try:
-        address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
-    except ValueError:
-        raise UsageError(f"--listen {text}: {host or 'nothing'} is no IP address") from None
-    if not address.is_loopback and not anywhere:
-        raise UsageError(
-            f"--listen {text}: only loopback addresses, unless --listen-anywhere says that others may ask, too"
-        )
-    return Address(host=str(address), port=int(port))
 
 
 class Listener:
@@ -102,7 +67,7 @@ class Listener:
 
 def _bind_unix(path: Path) -> socket.socket:
     if len(os.fsencode(path)) > MAX_PATH_BYTES:
-        raise UsageError(f"--socket {path}: a socket's path has at most {MAX_PATH_BYTES} bytes")
+        raise UsageError(f"{path}: a socket's path has at most {MAX_PATH_BYTES} bytes")
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
     with suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):
@@ -154,6 +119,6 @@ def _bind_tcp(address: Address) -> socket.socket:
     except OSError as e:
         bound.close()
         if e.errno == errno.EADDRINUSE:
-            raise Conflict(f"--listen {address}: the port is taken by another program") from e
-        raise HostLacks(f"--listen {address}: {e.strerror}") from e
+            raise Conflict(f"listen {address}: the port is taken by another program") from e
+        raise HostLacks(f"listen {address}: {e.strerror}") from e
     return bound

@@ -42,6 +42,8 @@ class Setting:
     """A plain value in place of the map stands for every key."""
     is_text: bool = True
     """Flags and variables hold text; False: the text is read as YAML would read it (numbers, booleans)."""
+    is_of_agent: bool = False
+    """Only `nodeguard agent` has the flag."""
     show: Callable[[Any], Any] = str
 
     def entry_name(self, key: str | None) -> str:

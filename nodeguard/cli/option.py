@@ -17,14 +17,15 @@ Command = Callable[..., Any]
 _BY_FLAG = {setting.flag: setting for setting in SETTINGS if setting.flag}
 
 
-def config_flags(*names: str) -> Callable[[Command], Command]:
+def config_flags(*names: str, of_agent: bool = False) -> Callable[[Command], Command]:
     """The flags of these settings (``--capacity``), all that exist when none is named.
 
-    A flag given twice adds to a map.
+    Those that are the agent's alone come with ``of_agent``. A flag given twice adds to a map.
     """
+    every = tuple(flag for flag, setting in _BY_FLAG.items() if of_agent or not setting.is_of_agent)
 
     def decorate(command: Command) -> Command:
-        for name in reversed(names or tuple(_BY_FLAG)):
+        for name in reversed(names or every):
             setting = _BY_FLAG[name]
             metavar = f"KEY{setting.separator}VALUE,…" if setting.is_map else "VALUE"
             command = click.option(name, multiple=setting.is_map, metavar=metavar, help=setting.help)(command)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from nodeguard.agent.config import Config
-from nodeguard.agent.config_load import ConfigPaths, build, load, load_files
+from nodeguard.agent.config_load import build, load, load_files
+from nodeguard.agent.config_path import ConfigPaths
 from nodeguard.agent.effective import effective_settings
 from nodeguard.agent.eviction_setting import SIGNALS
 from nodeguard.agent.kubelet_field import WITHOUT_EFFECT
@@ -122,7 +123,8 @@ evictionHard: {memory.avail: 1Gi, pid.available: 150%}
         "config.yaml:6: nodeguard.rundir: unknown field, did you mean 'runDir'; "
         "allowed are runDir, stateDir, cgroup, capacity, nodefs, imagefs, "
         "evictionPolicy, hardEvictionGracePeriodSeconds, evictionMode, lowDiskspaceThresholdMB, "
-        "minimumContainerTTLDuration, maximumDeadContainersPerContainer, maximumDeadContainers",
+        "minimumContainerTTLDuration, maximumDeadContainersPerContainer, maximumDeadContainers, "
+        "listen, listenAnywhere",
         "config.yaml:7: evictionHard[memory.avail]: unknown name, did you mean 'memory.available'; allowed are "
         + ", ".join(SIGNALS),
         "config.yaml:7: evictionHard[pid.available]: '150%' is above 100%; allowed are 0% to 100%",
@@ -554,3 +556,19 @@ def test_frequencies_have_bounds() -> None:
         "config.yaml:1: nodeStatusUpdateFrequency: 10ms is out of range; allowed are 1s to 24h"
     ]
     assert len(faults("nodeStatusReportFrequency: -5m\nnodeStatusUpdateFrequency: often")) == 2
+
+
+def test_an_address_others_can_reach_has_to_be_meant() -> None:
+    with pytest.raises(InvalidInput, match=r"config.yaml:1: nodeguard.listen: 192.0.2.7:6443 can be reached"):
+        from_text("nodeguard: {listen: '192.0.2.7:6443'}\n")
+    config = from_text("nodeguard: {listen: '192.0.2.7:6443', listenAnywhere: true}\n")
+    assert str(config.listen) == "192.0.2.7:6443"
+    assert str(from_text("nodeguard: {listen: 'localhost:0'}\n").listen) == "127.0.0.1:0"
+    with pytest.raises(InvalidInput, match="HOST:PORT"):
+        from_text("nodeguard: {listen: 6443}\n")
+
+
+def test_static_manifests_are_where_the_kubelet_has_them_or_nowhere() -> None:
+    assert from_text("").static_pod_path == Path("/etc/nodeguard/manifests")
+    assert from_text("staticPodPath: /etc/kubernetes/manifests\n").static_pod_path == Path("/etc/kubernetes/manifests")
+    assert from_text("staticPodPath: ''\n").static_pod_path is None
