@@ -118,6 +118,8 @@ class NodeStatus:
         self._writing = threading.Lock()
         self._unwritten: NodeFile | None = None
         self._is_writing = False
+        self.on_told: Callable[[], None] = lambda: None
+        """Called whenever there is something to tell: a change, or a sign of life."""
 
     @property
     def conditions(self) -> tuple[NodeCondition, ...]:
@@ -228,6 +230,7 @@ class NodeStatus:
     def _write(self) -> None:
         """Have it written by a thread: a disk that is slow keeps nobody from deciding. The latest is what counts."""
         self._unwritten = self._file()
+        self.on_told()
         if not self._is_writing:
             self._is_writing = True
             self._write_latest()
