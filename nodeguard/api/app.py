@@ -8,6 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from nodeguard.api.context import Context
+from nodeguard.api.discovery import discovery_routes
+from nodeguard.api.openapi import openapi_routes
 from nodeguard.api.rest.respond import json_response
 from nodeguard.api.rest.route import rest_routes
 from nodeguard.api.status import ApiError, internal_error, no_such_path
@@ -16,7 +18,7 @@ from nodeguard.api.status import ApiError, internal_error, no_such_path
 def make_app(context: Context) -> Starlette:
     """The ASGI application over this context."""
     app = Starlette(
-        routes=rest_routes(context),
+        routes=[*discovery_routes(), *openapi_routes(), *rest_routes(context)],
         exception_handlers={ApiError: _api_error, HTTPException: _http_error, Exception: _fault},
     )
     app.state.context = context

@@ -40,6 +40,7 @@ _META: Table = {
         "resourceVersion": h("string", "State of the list; a watch begins there."),
         "continue": h("string", "Token for the next part of the list."),
         "remainingItemCount": h("int64", "How many items follow."),
+        "shardInfo": h("any", "Never set."),
     },
     "DeleteOptions": {
         **_KIND,

@@ -11,7 +11,6 @@ from nodeguard.model.fieldtype import warned as w
 from nodeguard.model.statustable import CONDITION
 
 _NOT_USED = "Not set by nodeguard."
-_NAME = h("string!", "Name.")
 
 NODE: Table = {
     "NodeSpec": {
@@ -20,6 +19,7 @@ NODE: Table = {
         "providerID": w("string", "Id of the machine at its provider.", ONE_HOST),
         "unschedulable": h("bool", "True (cordoned): no new pods are taken in."),
         "taints": h("[]Taint", "What keeps pods off the node, unless they tolerate it."),
+        "podPreemptionPolicy": w("any", "Which pods are pushed out first.", ONE_HOST),
         "configSource": w("any", "Removed from Kubernetes.", ONE_HOST),
         "externalID": w("string", "Removed from Kubernetes.", ONE_HOST),
     },
@@ -66,6 +66,7 @@ NODE: Table = {
         "kubeProxyVersion": h("string", "Removed from Kubernetes."),
         "operatingSystem": h("string", "linux."),
         "architecture": h("string", "Such as amd64."),
+        "runningInUserNamespace": h("bool", "Whether the agent itself is in a user namespace."),
         "swap": h("NodeSwapStatus", "Swap of the node."),
     },
     "NodeSwapStatus": {"capacity": h("int64", "Swap in bytes.")},

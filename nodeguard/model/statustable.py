@@ -45,6 +45,7 @@ STATUS: Table = {
         "nodeAllocatableResourceClaimStatuses": h("[]any", _NOT_USED),
         "allocatedResources": h("map[string]quantity", _NOT_USED),
         "resources": h("ResourceRequirements", _NOT_USED),
+        "volumeHealth": h("[]any", _NOT_USED),
     },
     "PodCondition": {**CONDITION, "lastProbeTime": h("time", "When it was looked at last.")},
     "HostIP": {"ip": h("string!", "Address.")},
