@@ -14,6 +14,7 @@ import fcntl
 import json
 import os
 import secrets
+import select
 import signal
 import stat
 import struct
@@ -115,6 +116,13 @@ class Exec:
     def has_started(self) -> bool:
         """The process is there; until then it is the runtime that speaks."""
         return self._pid_file.exists()
+
+    @property
+    def is_over(self) -> bool:
+        """The process has ended; `finish` tells how."""
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        return bool(poll.poll(0))
 
     def resize(self, columns: int, rows: int) -> None:
         """The terminal has another size; the runtime is told, which hands it on."""

@@ -1,0 +1,1 @@
+"""What flows: logs, exec, attach, port-forward."""
