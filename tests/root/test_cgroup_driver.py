@@ -304,7 +304,8 @@ def test_runc_joins_our_group_and_leaves_our_values_alone(driver: Driver, root: 
     pid = json.loads(subprocess.run([*runc, "state", name], check=True, capture_output=True).stdout)["pid"]
     where = group.membership(pid)
     assert where[""] == container if driver.mode != "v1" else "" not in where
-    assert {where[controller] for controller in driver.controllers if driver.mode != "v2"} <= {container}
+    joined = driver.controllers - {"misc"}  # of which runc 1.1 has not heard; nodeguard writes nothing there
+    assert {where[controller] for controller in joined if driver.mode != "v2"} <= {container}
     for control in control_files(limits, driver.version):
         if driver.has(control.controller, control.file):
             assert driver.read(container, control.controller, control.file) == control.value
