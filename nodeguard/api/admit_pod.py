@@ -31,6 +31,7 @@ _UPDATE_REFUSED = (
     "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing "
     "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 )
+MIRROR = "kubernetes.io/config.mirror"
 CLASSES = "priorityclasses.scheduling.k8s.io"
 
 
@@ -42,6 +43,8 @@ def admit_new_pod(store: Store, node_name: str, obj: Object) -> None:
     """
     metadata, spec = obj["metadata"], obj["spec"]
     name, namespace = metadata["name"], metadata["namespace"]
+    if MIRROR in (metadata.get("annotations") or {}):
+        raise forbidden("pods", "", name, f"the annotation {MIRROR} is the node's own, for pods of its manifests")
     account = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"
     spec["serviceAccountName"] = spec["serviceAccount"] = account
     if store.latest(Key("serviceaccounts", namespace, account)) is None:
@@ -73,6 +76,9 @@ def pod_update_faults(new: Object, old: Object) -> list[Cause]:
     """What a change of a pod would change and must not."""
     given, kept = copy.deepcopy(new["spec"]), copy.deepcopy(old["spec"])
     faults = _toleration_faults(given, kept)
+    if (new["metadata"].get("annotations") or {}).get(MIRROR) != (old["metadata"].get("annotations") or {}).get(MIRROR):
+        message = f"Forbidden: may not be changed: {MIRROR}"
+        faults.append(Cause("FieldValueForbidden", message, "metadata.annotations"))
     for spec in (given, kept):
         spec.pop("tolerations", None)
     _accept_deadline(given, kept)

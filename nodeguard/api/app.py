@@ -10,6 +10,7 @@ from starlette.responses import Response
 from nodeguard.api.context import Context
 from nodeguard.api.discovery import discovery_routes
 from nodeguard.api.openapi import openapi_routes
+from nodeguard.api.rest.health import health_routes
 from nodeguard.api.rest.respond import json_response
 from nodeguard.api.rest.route import rest_routes
 from nodeguard.api.status import ApiError, internal_error, no_such_path
@@ -18,7 +19,7 @@ from nodeguard.api.status import ApiError, internal_error, no_such_path
 def make_app(context: Context) -> Starlette:
     """The ASGI application over this context."""
     app = Starlette(
-        routes=[*discovery_routes(), *openapi_routes(), *rest_routes(context)],
+        routes=[*health_routes(), *discovery_routes(), *openapi_routes(), *rest_routes(context)],
         exception_handlers={ApiError: _api_error, HTTPException: _http_error, Exception: _fault},
     )
     app.state.context = context

@@ -45,6 +45,9 @@ class EventLog:
         now = self._context.now()
         event = self._new(told, namespace, now)
         key = Key("events", namespace, event["metadata"]["name"])
+        if self._store.latest(key) is not None:
+            event["metadata"]["name"] = f"{key.name}{secrets.token_hex(4)}"
+            key = key._replace(name=event["metadata"]["name"])
         self._last[same] = key
         self._store.put(key, event)
 

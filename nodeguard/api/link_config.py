@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from typing import Any
 
 from nodeguard.api.admit_meta import Object
 from nodeguard.api.context import Context
 from nodeguard.api.store.entry import Change, ChangeType, Key
 from nodeguard.model.link import ConfigMessage
+from nodeguard.model.objectref import object_refs
 
-_KINDS = {"configmaps": "ConfigMap", "secrets": "Secret"}
-_FIELDS = {
-    "configMap": "configmaps",
-    "configMapRef": "configmaps",
-    "configMapKeyRef": "configmaps",
-    "secret": "secrets",
-    "secretRef": "secrets",
-    "secretKeyRef": "secrets",
-}
-"""Fields of a pod, in volumes, env and envFrom, that name an object."""
+_RESOURCES = {"ConfigMap": "configmaps", "Secret": "secrets"}
+_KINDS = {resource: kind for kind, resource in _RESOURCES.items()}
 
 
 class ConfigFeed:
@@ -34,7 +25,7 @@ class ConfigFeed:
     def want(self, pod: Object) -> None:
         """Tell the agent what the pod refers to, unless it knows already."""
         uid, namespace = pod["metadata"]["uid"], pod["metadata"]["namespace"]
-        used = frozenset(Key(resource, namespace, name) for resource, name in _references(pod["spec"]))
+        used = frozenset(Key(_RESOURCES[ref.kind], namespace, ref.name) for ref in object_refs(pod["spec"]))
         for key in used - self._used.get(uid, frozenset()):
             if not self._users[key]:
                 self._tell(key)
@@ -60,17 +51,3 @@ class ConfigFeed:
         obj = entry.object() if entry is not None else None
         kind = _KINDS[key.resource]
         self._context.link.send(ConfigMessage(kind=kind, namespace=key.namespace, name=key.name, object=obj))
-
-
-def _references(value: Any) -> Iterator[tuple[str, str]]:
-    """Resource and name of everything that a part of a pod's spec refers to."""
-    if isinstance(value, list):
-        for item in value:
-            yield from _references(item)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if key in _FIELDS and isinstance(item, dict):
-                name = item.get("name") or item.get("secretName")
-                if isinstance(name, str):
-                    yield _FIELDS[key], name
-            yield from _references(item)

@@ -11,6 +11,7 @@ import logging
 from typing import Any
 
 from nodeguard.api.admit_meta import Object
+from nodeguard.api.admit_pod import MIRROR
 from nodeguard.api.context import Context
 from nodeguard.api.link_config import ConfigFeed
 from nodeguard.api.rest.write import may_go
@@ -22,7 +23,6 @@ log = logging.getLogger(__name__)
 
 FORGOTTEN = "_forgotten"
 """Where the store notes the uids of pods that are to be forgotten, until the agent says that they are gone."""
-MIRROR = "kubernetes.io/config.mirror"
 _ENDED = ("Succeeded", "Failed")
 _MIRROR_SECONDS = 1.0
 

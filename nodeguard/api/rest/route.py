@@ -9,20 +9,24 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 
 from nodeguard.api.context import Context
+from nodeguard.api.rest.metrics import metrics
 from nodeguard.api.rest.option import list_options
 from nodeguard.api.rest.patching import patch
 from nodeguard.api.rest.read import get_object, list_objects
 from nodeguard.api.rest.remove import delete, delete_collection
+from nodeguard.api.rest.review import review
+from nodeguard.api.rest.subresource import bind, evict, finalize, proxy
 from nodeguard.api.rest.target import Target, parse_target
 from nodeguard.api.rest.watch import watch_objects
 from nodeguard.api.rest.write import create, update
-from nodeguard.api.status import method_not_allowed
+from nodeguard.api.status import method_not_allowed, no_such_path
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _OF_ONE = {"GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "POST": "create"}
 _OF_ALL = {"GET": "list", "POST": "create", "DELETE": "deletecollection", "PUT": "update", "PATCH": "patch"}
 
-Handler = Callable[[Request], Awaitable[Any]]
+Handler = Callable[[Context, Target, Request], Awaitable[Any]]
+_BELOW: dict[str, Handler] = {"eviction": evict, "binding": bind, "finalize": finalize, "proxy": proxy}
 
 
 def rest_routes(context: Context) -> list[BaseRoute]:
@@ -51,8 +55,9 @@ async def _serve(context: Context, target: Target, request: Request) -> Any:
         allowed = resource.verbs
     if verb not in allowed or (target.name and verb == "create" and not target.subresource):
         raise method_not_allowed(resource.plural, resource.group, verb)
-    if target.subresource not in ("", "status"):
-        raise method_not_allowed(resource.plural, resource.group, verb)
+    special = _special(target)
+    if special is not None:
+        return await special(context, target, request)
     match verb:
         case "list" | "get":
             options = list_options(request.query_params)
@@ -73,3 +78,16 @@ async def _serve(context: Context, target: Target, request: Request) -> Any:
             return await delete(context, target, request)
         case _:
             return await delete_collection(context, target, request, list_options(request.query_params))
+
+
+def _special(target: Target) -> Handler | None:
+    """What is done where it is neither an object of the store nor its status; None otherwise."""
+    if target.subresource not in ("", "status"):
+        if target.subresource in _BELOW:
+            return _BELOW[target.subresource]
+        raise no_such_path()  # the streams have routes of their own
+    if target.resource.storage:
+        return None
+    if target.resource.kind == "Binding":
+        return bind
+    return metrics if target.resource.group == "metrics.k8s.io" else review
