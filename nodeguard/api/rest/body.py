@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from starlette.requests import Request
 
+from nodeguard.api.protobuf import PROTOBUF, parse_protobuf
 from nodeguard.api.status import bad_request, too_large_entity, unsupported_media_type
 
 MAX_BYTES = 3 * 1024 * 1024
@@ -45,12 +46,27 @@ async def read_object(request: Request) -> dict[str, Any]:
     """
     kind = media_type(request)
     body = await read_bytes(request)
-    if kind not in (JSON, YAML):
-        raise unsupported_media_type(kind, (JSON, YAML))
-    value = parse_yaml(body) if kind == YAML else parse_json(body)
+    if kind not in (JSON, YAML, PROTOBUF):
+        raise unsupported_media_type(kind, (JSON, YAML, PROTOBUF))
+    value = parse_body(kind, body)
     if not isinstance(value, dict):
         raise bad_request("couldn't get version/kind; json parse error: the body is no object")
     return value
+
+
+def parse_body(kind: str, body: bytes) -> Any:
+    """The value of a body of one of the three media types; of anything else as if it were JSON.
+
+    Raises:
+        ApiError: 400, it is none.
+    """
+    if kind == YAML:
+        return parse_yaml(body)
+    if kind == PROTOBUF:
+        value = parse_protobuf(body)
+        check_plain(value)
+        return value
+    return parse_json(body)
 
 
 def parse_json(body: bytes) -> Any:

@@ -20,7 +20,7 @@ from nodeguard.api.admit_pod import terminating
 from nodeguard.api.context import Context
 from nodeguard.api.events_group import as_events_group
 from nodeguard.api.resource import Resource
-from nodeguard.api.rest.body import media_type, parse_json, parse_yaml, read_bytes
+from nodeguard.api.rest.body import media_type, parse_body, read_bytes
 from nodeguard.api.rest.form import choose_form
 from nodeguard.api.rest.option import ListOptions, is_true, parse_dry_run
 from nodeguard.api.rest.read import target_selector
@@ -57,7 +57,7 @@ async def read_delete_options(request: Request) -> DeleteOptions:
     body = await read_bytes(request)
     given: Any = {}
     if body.strip():
-        given = parse_yaml(body) if media_type(request) == "application/yaml" else parse_json(body)
+        given = parse_body(media_type(request), body)
     if not isinstance(given, dict):
         raise bad_request("DeleteOptions: expected an object")
     if given.get("kind", "DeleteOptions") != "DeleteOptions":
