@@ -50,11 +50,16 @@ class ApiServer:
         translate: Translate,
         *,
         connected: Callable[[], None],
+        disconnected: Callable[[], None] = lambda: None,
         argv: Sequence[str] = ARGV,
         env: Mapping[str, str] = os.environ,
     ) -> None:
-        """``connected()`` is called whenever a new one has been started: it knows nothing yet."""
-        self._loop, self._listener, self._translate, self._connected = loop, listener, translate, connected
+        """``connected()`` is called whenever a new one has been started: it knows nothing yet.
+
+        ``disconnected()`` is called when what is sent reaches nobody any more.
+        """
+        self._loop, self._listener, self._translate = loop, listener, translate
+        self._connected, self._disconnected = connected, disconnected
         self._argv, self._env = argv, env
         self._service: Service | None = None
         self._link: Link | None = None
@@ -98,9 +103,7 @@ class ApiServer:
         self._is_wanted = False
         if self._timer is not None:
             self._timer.cancel()
-        if self._link is not None:
-            self._link.close()
-            self._link = None
+        self._close_link()
         if self._service is not None:
             self._timer = self._loop.call_at(self._loop.clock.now() + END_SECONDS, self._kill)
 
@@ -141,10 +144,16 @@ class ApiServer:
 
     def _lost(self, why: str) -> None:
         """The link has ended before the process: it has the time that an orderly end takes."""
-        self._link = None
+        self._close_link()
         log.warning("link to the API server lost: %s", why)
         if self._service is not None and self._timer is None:
             self._timer = self._loop.call_at(self._loop.clock.now() + END_SECONDS, self._kill)
+
+    def _close_link(self) -> None:
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+            self._disconnected()
 
     def _kill(self) -> None:
         self._timer = None
@@ -160,9 +169,7 @@ class ApiServer:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._link is not None:
-            self._link.close()
-            self._link = None
+        self._close_link()
         if self._is_wanted:
             log.warning("API server ended exit_code=%d; another one follows, pods go on", code)
             self._again()

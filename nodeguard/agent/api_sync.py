@@ -52,7 +52,7 @@ class ApiSync:
     def __init__(
         self,
         loop: Loop,
-        hello: Hello,
+        hello: Callable[[], Hello],
         *,
         objects: ObjectMap,
         node: Callable[[], Mapping[str, Any]],
@@ -75,7 +75,7 @@ class ApiSync:
     def connected(self, pods: PodSync, send: Send) -> None:
         """There is a new API server, which knows nothing."""
         self._pods, self._send = pods, send
-        self.tell(self._hello)
+        self.tell(self._hello())
         pods.tell_all()
         self.tell(Synced())
         self.tell_node()

@@ -32,6 +32,7 @@ from nodeguard.model.eviction_pass import Action, Outcome, Pass
 from nodeguard.model.node import MountPlace
 from nodeguard.model.pod import Pod
 from nodeguard.model.signal import Resource, Signal
+from nodeguard.model.threshold import Threshold
 from nodeguard.policy.legacy_disk import DiskSpacePolicy, FsInfo
 from nodeguard.policy.node_condition import NodeEvent
 from nodeguard.policy.pressure_admission import PRESSURE_CONDITIONS
@@ -63,9 +64,8 @@ class Guard:
         self._host, self._workers = host, workers
         self._is_open = False
         eviction, modes = config.eviction(host.capacity), config.eviction_mode
-        in_force = in_mode(eviction.thresholds, modes, EvictionMode.ENFORCE, EvictionMode.OBSERVE)
-        on_trial = in_mode(eviction.thresholds, modes, EvictionMode.OBSERVE)
-        layout = read_layout(host.paths)
+        self._layout = layout = read_layout(host.paths)
+        in_force, on_trial = self._thresholds(config)
         nodefs = OpenFileSystem(host.paths.nodefs_dir)
         imagefs = OpenFileSystem(host.paths.image_dir.parent) if layout.dedicated_image_fs else None
         file_systems = file_systems_of(layout, nodefs, imagefs)
@@ -94,8 +94,8 @@ class Guard:
             loop=host.loop,
             run_dir=host.paths.run_dir,
             owner=host.owner,
-            thresholds=with_containerfs(in_force, layout),
-            on_trial=with_containerfs(on_trial, layout),
+            thresholds=in_force,
+            on_trial=on_trial,
             update_seconds=config.node_status_update_seconds,
             report_seconds=config.node_status_report_seconds,
             transition_ns=eviction.transition_ns,
@@ -173,6 +173,20 @@ class Guard:
         self._disks.close()
         self._live.close()
         self.status.close()
+
+    def reconfigure(self, config: Config) -> None:
+        """Evict by what this configuration says; all else of it waits for the next start."""
+        eviction = config.eviction(self._host.capacity)
+        in_force, on_trial = self._thresholds(config)
+        self.status.reconfigure(in_force, on_trial, transition_ns=eviction.transition_ns)
+        self._loop.reconfigure(eviction, config.eviction_mode)
+
+    def _thresholds(self, config: Config) -> tuple[tuple[Threshold, ...], tuple[Threshold, ...]]:
+        """Those in force, and those among them for which nobody goes."""
+        thresholds, modes = config.eviction(self._host.capacity).thresholds, config.eviction_mode
+        in_force = in_mode(thresholds, modes, EvictionMode.ENFORCE, EvictionMode.OBSERVE)
+        on_trial = in_mode(thresholds, modes, EvictionMode.OBSERVE)
+        return with_containerfs(in_force, self._layout), with_containerfs(on_trial, self._layout)
 
     def add(self, worker: PodWorker) -> None:
         """A pod has been admitted."""

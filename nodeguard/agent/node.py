@@ -240,6 +240,16 @@ class Node:
             worker.leave()
         self._close()
 
+    @property
+    def workers(self) -> tuple[PodWorker, ...]:
+        """Everybody who is here."""
+        return tuple(self._workers)
+
+    def reconfigure(self, config: Config) -> None:
+        """Take from a new configuration what can change while pods run: how and when pods are evicted."""
+        self._config = config
+        self.guard.reconfigure(config)
+
     def stop_all(self, grace_seconds: float | None = None) -> None:
         """Stop every pod; with its own grace period unless another is given."""
         self.host.logs.is_hurried = True

@@ -26,6 +26,7 @@ from nodeguard.kernel.machine import read_contention
 from nodeguard.model.contention import ContentionSample
 from nodeguard.model.eviction import Candidate, EvictionMemory, Layout, Observations, Snapshot
 from nodeguard.model.node import MountPlace, NodeCondition, NodeFacts
+from nodeguard.model.placement import Taint
 from nodeguard.model.pod import Pod
 from nodeguard.model.signal import Pressure
 from nodeguard.model.threshold import Threshold
@@ -174,6 +175,20 @@ class NodeStatus:
             self._faults = tuple(faults)
             if self._is_open:
                 self._tell()
+                self._write()
+
+    def reconfigure(
+        self, thresholds: Sequence[Threshold], on_trial: Collection[Threshold], *, transition_ns: int
+    ) -> None:
+        """Other thresholds are in force; what that changes is reported by the pass that follows."""
+        self._thresholds, self._on_trial, self._transition_ns = thresholds, on_trial, transition_ns
+
+    def set_spec(self, labels: Mapping[str, str], taints: Sequence[Taint], *, unschedulable: bool) -> None:
+        """What users say of the node; its own labels, and taints that follow from conditions, come on top."""
+        facts = replace(self._facts, labels=dict(labels), taints=tuple(taints), unschedulable=unschedulable)
+        if facts != self._facts:
+            self._facts = facts
+            if self._is_open:
                 self._write()
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ from nodeguard.errors import CgroupGone, NodeguardError
 from nodeguard.kernel.cgroup.memory import MemorySample, read_memory
 from nodeguard.kernel.cgroup.process import count_processes
 from nodeguard.model.instant import rfc3339
+from nodeguard.model.objectref import ObjectRef
 from nodeguard.model.pod import Pod, QOSClass
 from nodeguard.model.status import PodView, SandboxStage, StopRequest, Termination
 from nodeguard.policy import lifecycle, status
@@ -109,6 +110,11 @@ class PodWorker:
         """The same pod with other labels and annotations."""
         self.pod = pod
         self._sandbox.update(pod, self.manifest(), self._started_at)
+
+    def object_changed(self, ref: ObjectRef) -> None:
+        """A ConfigMap or Secret of the pod's namespace is there, or another one, or gone."""
+        if ref in self._sandbox.object_refs:
+            self.reconcile()
 
     def terminations(self) -> list[tuple[str, Termination]]:
         """How each container that has ended ended the last time, in the order of the spec."""

@@ -20,7 +20,7 @@ from nodeguard.model.link import Gone, Message, PodMessage
 from nodeguard.model.pod import Pod
 from nodeguard.model.status import Phase
 from nodeguard.policy.admission import UNEXPECTED
-from nodeguard.policy.priority import CONFIG_MIRROR
+from nodeguard.policy.priority import CONFIG_MIRROR, CONFIG_SEEN
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ class PodSync:
         elif pod.meta.deletion_timestamp is not None:
             self._delete(pod)
         elif uid in self._workers:
-            self._workers[uid].update(pod)
+            self._update(self._workers[uid], pod)
         elif uid in self._waiting:
             self._waiting[uid] = pod
         elif uid not in self._refused:
@@ -261,6 +261,14 @@ class PodSync:
             self._stopping.discard(uid)
             self._tell_gone(worker.pod)
 
+    def _update(self, worker: Worker, pod: Pod) -> None:
+        if _changeable(worker.pod) == _changeable(pod):
+            return
+        try:
+            worker.update(pod)
+        except OSError as e:  # it goes on by what it was told before
+            log.error("change of a pod not written down pod=%s error=%s", pod.meta.key, e)
+
     def _undo_change_of_static(self, pod: Pod) -> None:
         """The object is the image of what runs here: who deletes it gets it back.
 
@@ -300,6 +308,12 @@ class PodSync:
 
     def _is_over(self, worker: Worker) -> bool:
         return worker.is_gone or self._has_ended(worker)
+
+
+def _changeable(pod: Pod) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """What of a pod may change while it runs. When a manifest was seen first is no change."""
+    annotations = {key: value for key, value in pod.meta.annotations.items() if key != CONFIG_SEEN}
+    return pod.meta.labels, annotations
 
 
 def _pending(pod: Pod) -> dict[str, Any]:

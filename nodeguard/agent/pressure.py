@@ -100,12 +100,8 @@ class PressureLoop:
         ``record(pass, eviction, action)`` has a decision written down and returns its id; ``told`` gets every pass
         in which pods were looked at, and now and then one that has nothing to do but this."""
         self._host, self._observer, self._candidates, self._evictor = host, observer, candidates, evictor
-        self._config = replace(config, thresholds=in_mode(config.thresholds, modes, *_WATCHED))
-        self._enforced = replace(config, thresholds=in_mode(config.thresholds, modes, EvictionMode.ENFORCE))
-        observed = in_mode(config.thresholds, modes, EvictionMode.OBSERVE)
-        self._observed = replace(config, thresholds=observed, local_storage_isolation=False)
         self._layout = layout
-        self._thresholds = with_containerfs(self._config.thresholds, layout)
+        self._configure(config, modes)
         self._reclaim, self._refresh, self._relieve = reclaim, refresh, relieve
         self._status, self._record, self._told = status, record, told
         self._memory = EvictionMemory()
@@ -157,6 +153,26 @@ class PressureLoop:
     def observations(self) -> Mapping[Signal, Observation]:
         """The signals as of the last look."""
         return self._observations
+
+    def reconfigure(self, config: EvictionConfig, modes: Mapping[str, EvictionMode]) -> None:
+        """Decide by other thresholds from now on; whose grace period has begun under the same one, keeps it."""
+        self._configure(config, modes)
+        memory, known = self._memory, set(self._thresholds)
+        self._memory = replace(
+            memory,
+            first_met_ns={threshold: at for threshold, at in memory.first_met_ns.items() if threshold in known},
+            due=tuple(threshold for threshold in memory.due if threshold in known),
+        )
+        self._unknown = None
+        self._others_due = 0.0
+        self.look()
+
+    def _configure(self, config: EvictionConfig, modes: Mapping[str, EvictionMode]) -> None:
+        self._config = replace(config, thresholds=in_mode(config.thresholds, modes, *_WATCHED))
+        self._enforced = replace(config, thresholds=in_mode(config.thresholds, modes, EvictionMode.ENFORCE))
+        observed = in_mode(config.thresholds, modes, EvictionMode.OBSERVE)
+        self._observed = replace(config, thresholds=observed, local_storage_isolation=False)
+        self._thresholds = with_containerfs(self._config.thresholds, self._layout)
 
     def storage_changed(self) -> None:
         """What pods use of the disks has been measured anew."""

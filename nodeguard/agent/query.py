@@ -6,13 +6,16 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nodeguard.agent.config import Config
 from nodeguard.agent.root import Root
 from nodeguard.errors import HostLacks, NodeguardError, RuntimeFailed
 from nodeguard.kernel import process
 from nodeguard.model.summary import summary_object
+
+if TYPE_CHECKING:
+    from nodeguard.agent.summary import Collector
 
 Answer = Callable[[Mapping[str, Any]], Any]
 """Arguments in, a value that JSON can hold out."""
@@ -33,12 +36,10 @@ class SummaryAnswer:
     """The kubelet's Summary. One at a time: who asks meanwhile gets the same."""
 
     def __init__(self, config: Config, root: Root) -> None:
-        from nodeguard.agent.summary import Collector  # statistics, which the start of an agent does not need
-
-        self._collector = Collector(config, root)
+        self._config, self._root = config, root
+        self._collector: Collector | None = None
         self._lock = threading.Lock()
         self._kept: dict[bool, tuple[float, dict[str, Any]]] = {}
-        self._is_primed = False
 
     def __call__(self, args: Mapping[str, Any]) -> dict[str, Any]:
         """``args``: ``onlyCPUAndMemory``, as in the kubelet's query."""
@@ -47,10 +48,12 @@ class SummaryAnswer:
             made_at, summary = self._kept.get(is_short, (float("-inf"), {}))
             if time.monotonic() - made_at < SUMMARY_SECONDS:
                 return summary
-            if not self._is_primed:  # the first one would have no rates
+            if self._collector is None:
+                from nodeguard.agent.summary import Collector  # statistics, which no agent needs before it is asked
+
+                self._collector = Collector(self._config, self._root)
                 self._collector.prime()
-                time.sleep(SUMMARY_SECONDS / 10)
-                self._is_primed = True
+                time.sleep(SUMMARY_SECONDS / 10)  # the first one would have no rates
             summary = summary_object(self._collector.collect(only_cpu_and_memory=is_short).summary)
             self._kept[is_short] = (time.monotonic(), summary)
             return summary

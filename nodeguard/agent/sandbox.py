@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from nodeguard.errors import CgroupGone
 from nodeguard.kernel import mount, namespace
 from nodeguard.kernel.cgroup.driver import Killer
 from nodeguard.kernel.cgroup.memory import MemoryMeter
+from nodeguard.model.objectref import ObjectRef, object_refs
 from nodeguard.model.pod import EmptyDir, HostPath, Pod, QOSClass
 from nodeguard.policy import effective, limits
 from nodeguard.policy.control import control_files
@@ -54,6 +56,11 @@ class Sandbox:
         self.pid_limits = PidLimits(host, pod, self.cgroup)
         self._keeps_open = False
         self.facts = NodeFacts(node_name=host.settings.node_name, allocatable=host.allocatable)
+
+    @cached_property
+    def object_refs(self) -> frozenset[ObjectRef]:
+        """The ConfigMaps and Secrets that the pod refers to; its spec never changes in this."""
+        return object_refs(self.pod.raw.get("spec", {}))
 
     @property
     def namespaces(self) -> dict[str, Path]:

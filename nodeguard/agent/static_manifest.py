@@ -24,10 +24,8 @@ from nodeguard.model.document import Document, parse
 from nodeguard.model.finding import Severity
 from nodeguard.model.instant import rfc3339
 from nodeguard.model.pod import Pod
-from nodeguard.policy.priority import CONFIG_MIRROR, CONFIG_SOURCE
+from nodeguard.policy.priority import CONFIG_HASH, CONFIG_MIRROR, CONFIG_SEEN, CONFIG_SOURCE
 
-CONFIG_HASH = "kubernetes.io/config.hash"
-CONFIG_SEEN = "kubernetes.io/config.seen"
 MAX_BYTES = 1 << 20
 MAX_FILES = 500
 _LISTS = ("List", "PodList")

@@ -34,7 +34,6 @@ class StaticPods:
     def __init__(
         self,
         loop: Loop,
-        watcher: Watcher,
         node_name: str,
         *,
         start: Callable[[Pod], None],
@@ -42,7 +41,8 @@ class StaticPods:
         warn: Callable[[str], None],
     ) -> None:
         """``start(pod)``, ``stop(uid)``; ``warn(text)`` is called once for each thing that is wrong."""
-        self._loop, self._watcher, self._node_name = loop, watcher, node_name
+        self._loop, self._node_name = loop, node_name
+        self._watcher: Watcher | None = None
         self._start, self._stop, self._warn = start, stop, warn
         self._path: Path | None = None
         self._files: Mapping[str, StaticFile] = {}
@@ -54,13 +54,13 @@ class StaticPods:
         self._soon: Timer | None = None
         self._is_reading = self._is_open = False
 
-    def open(self, path: Path | None, adopted: frozenset[str] = frozenset()) -> None:
+    def open(self, watcher: Watcher, path: Path | None, adopted: frozenset[str] = frozenset()) -> None:
         """Keep the pods at this path from now on; None keeps none.
 
         ``adopted`` are the uids of static pods that were here before: those that no file names any more are ended, once
         all files can be read.
         """
-        self._path, self._adopted, self._is_open = path, adopted, True
+        self._watcher, self._path, self._adopted, self._is_open = watcher, path, adopted, True
         self.look()
 
     def set_path(self, path: Path | None) -> None:
@@ -136,7 +136,7 @@ class StaticPods:
 
     def _ensure_watch(self) -> None:
         """The directory may have come meanwhile, or be another one; who watches the same one twice watches it once."""
-        if self._path is None:
+        if self._path is None or self._watcher is None:
             return
         directory = self._path.parent if self._path.is_file() else self._path
         watch = None
@@ -147,7 +147,7 @@ class StaticPods:
         self._watch = watch
 
     def _unwatch(self) -> None:
-        if self._watch is not None:
+        if self._watch is not None and self._watcher is not None:
             self._watcher.remove(self._watch)
             self._watch = None
 

@@ -20,6 +20,8 @@ from nodeguard.errors import InvalidInput, NodeguardError
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("nodeguard.cli.run:run", "Run pods until they end, or until Ctrl-C."),
+    "agent": ("nodeguard.cli.agent:agent", "Run the agent: pods that go on, and the Kubernetes API."),
+    "kubeconfig": ("nodeguard.cli.kubeconfig:kubeconfig", "Print a kubeconfig for kubectl, with a client certificate."),
     "explain": ("nodeguard.cli.explain:explain", "Show a pod's QoS class and every cgroup value, with its reason."),
     "simulate": ("nodeguard.cli.simulate:simulate", "Play a scenario: who is evicted, who is admitted, and why."),
     "get": ("nodeguard.cli.get:get", "List resources: the node, decisions, events."),

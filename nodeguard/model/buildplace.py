@@ -13,6 +13,7 @@ from nodeguard.model.placement import (
     PreferredNodes,
     PreferredPods,
     Requirement,
+    Taint,
     Toleration,
 )
 
@@ -49,6 +50,13 @@ def build_tolerations(spec: Mapping[str, Any]) -> tuple[Toleration, ...]:
             seconds=item.get("tolerationSeconds"),
         )
         for item in spec.get("tolerations", ())
+    )
+
+
+def build_taints(spec: Mapping[str, Any]) -> tuple[Taint, ...]:
+    """``spec.taints`` of a node."""
+    return tuple(
+        Taint(key=item["key"], value=item.get("value", ""), effect=item["effect"]) for item in spec.get("taints") or ()
     )
 
 

@@ -24,6 +24,8 @@ SYSTEM_CLASSES = (
 
 CONFIG_SOURCE = "kubernetes.io/config.source"
 CONFIG_MIRROR = "kubernetes.io/config.mirror"
+CONFIG_HASH = "kubernetes.io/config.hash"
+CONFIG_SEEN = "kubernetes.io/config.seen"
 
 
 def is_critical(pod: Pod) -> bool:
