@@ -48,6 +48,12 @@ class PermissionDenied(NodeguardError):
     exit_code = 6
 
 
+class AgentUnreachable(NodeguardError):
+    """No agent answers on this host, or it went away in the middle of an answer."""
+
+    exit_code = 7
+
+
 class TimedOut(NodeguardError):
     """A bounded wait ran out."""
 
@@ -68,6 +74,10 @@ class Rejected(NodeguardError):
 
 class HistoryDamaged(NodeguardError):
     """The file with past decisions and events cannot be made sense of."""
+
+
+class Expired(NodeguardError):
+    """What a watch or a list wants to go on from is too old: it has to begin anew."""
 
 
 class LinkFault(NodeguardError):

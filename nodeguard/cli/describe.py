@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import click
+from nodeguard.cli.answering import AnsweringCommand
 
-from nodeguard.cli.resource import ResourceGroup
-
-_NODE = "nodeguard.cli.describe_node:node"
-
-
-@click.group(
-    cls=ResourceGroup,
-    lazy_commands={"node": (_NODE, "Describe this host: conditions, eviction signals, pods, resources.")},
-    other_names={"nodes": _NODE, "no": _NODE},
-    short_help="Describe a resource in detail: the node.",
+describe = AnsweringCommand(
+    "describe",
+    api="nodeguard.cli.describe_objects:describe",
+    records=dict.fromkeys(("node", "nodes", "no"), "nodeguard.cli.describe_node:node"),
+    short_help="Describe resources in detail: pods, nodes, …",
 )
-def describe() -> None:
-    """Describe a resource in detail, as kubectl does."""

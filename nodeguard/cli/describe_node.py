@@ -71,8 +71,8 @@ def _events(events: Sequence[Event], now: float) -> Iterator[str]:
         yield from _table(("Type", "Reason", "Age", "From", "Message"), rows)
 
 
-def description(view: NodeView, now: float) -> Iterator[str]:
-    """The lines."""
+def description(view: NodeView, now: float, *, holder: str = "") -> Iterator[str]:
+    """The lines; ``holder`` is who keeps the node's lease, where it is not the processes of the view."""
     item = view.node
     metadata, spec, status = item["metadata"], item["spec"], item["status"]
     taints = [_taint(taint) for taint in spec.get("taints", [])]
@@ -90,7 +90,7 @@ def description(view: NodeView, now: float) -> Iterator[str]:
         )
     )
     yield "Lease:"
-    holder = ", ".join(f"process {pid}" for pid in view.agents)
+    holder = holder or ", ".join(f"process {pid}" for pid in view.agents)
     yield from _fields(
         (("HolderIdentity", [holder] if holder else []), ("RenewTime", [_instant(view.renewed_at)])), "  "
     )

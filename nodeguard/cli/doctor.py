@@ -23,11 +23,11 @@ _COLORS = {
 }
 
 
-@click.command(short_help="Show what this host has and lacks, and what falls back to what.")
+@click.command(short_help="Show what this host has and lacks, and what it does instead.")
 @output_option("text", "json", "yaml")
 @config_file_option
 def doctor(output: str, **options: Any) -> int:
-    """Show what this host has and lacks, and what falls back to what.
+    """Show what this host has and lacks, and what it does instead.
 
     ok: there; degraded: there is a fallback, named below it; missing: what is named below it does not work; unknown:
     only root can tell. The exit code is 9 when something is missing that "nodeguard run" needs.

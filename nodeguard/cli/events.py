@@ -11,9 +11,12 @@ import click
 from nodeguard.agent.history_file import RETENTION
 from nodeguard.agent.history_reader import read_events
 from nodeguard.agent.text import format_age, format_table
+from nodeguard.cli.agent_socket import agent_answers, open_client, socket_path
+from nodeguard.cli.api_option import DEFAULT_NAMESPACE
 from nodeguard.cli.option import config_file_option
-from nodeguard.cli.past import for_option, history_file, since_option, starting_at
+from nodeguard.cli.past import PodName, history_file, since_option, starting_at
 from nodeguard.cli.printer import output_option, print_object
+from nodeguard.errors import UsageError
 from nodeguard.model.instant import rfc3339, rfc3339_micro
 from nodeguard.model.meta import Event
 from nodeguard.policy.event_object import event_name, event_object
@@ -24,23 +27,54 @@ _WIDE = ("SUBOBJECT", "AT")
 
 @click.command(short_help="List events, also of pods that are gone.")
 @output_option("text", "wide", "json", "yaml", "name")
+@click.option("-n", "--namespace", metavar="NAME", help="In this namespace only.")
+@click.option("-A", "--all-namespaces", is_flag=True, help="In all namespaces.")
+@click.option("-w", "--watch", is_flag=True, help="List, then print events as they come; needs an agent.")
 @click.option("--type", "types", multiple=True, type=click.Choice(["Normal", "Warning"]), help="Of this type.")
 @click.option("--reason", "reasons", multiple=True, metavar="REASON", help="With this reason, such as Evicted.")
-@for_option()
+@click.option("--for", "about", metavar="TYPE/[NAMESPACE/]NAME", help="Of this object only, such as pod/web.")
 @since_option()
+@click.option("--no-headers", is_flag=True, help="Leave the line of headers out.")
 @config_file_option
 def events(
-    output: str, types: tuple[str, ...], reasons: tuple[str, ...], pod: str | None, since: float | None, **options: Any
-) -> None:
+    output: str,
+    namespace: str | None,
+    all_namespaces: bool,
+    watch: bool,
+    types: tuple[str, ...],
+    reasons: tuple[str, ...],
+    about: str | None,
+    since: float | None,
+    no_headers: bool,
+    **options: Any,
+) -> int:
     """List what happened to pods and to the node, oldest first. With -o json or yaml a v1 List of Events.
 
-    Events are kept for 7 days, or as many of them as fit into 64 MiB; they outlive their pods and nodeguard itself.
+    An agent is asked for what it keeps, as kubectl is: an hour, in the namespace default unless told otherwise. Without
+    an agent, and with --since, the records are read: all namespaces, 7 days or as much as fits into 64 MiB; they
+    outlive their pods and nodeguard itself.
     """
+    if since is None and (watch or agent_answers(socket_path(options["config"]))):
+        from nodeguard.cli.api_events import Wanted, show_events
+
+        where = None if all_namespaces else namespace or DEFAULT_NAMESPACE
+        wanted = Wanted(where, about, types, reasons)
+        return show_events(open_client(options["config"]), wanted, output, watch=watch, headers=not no_headers)
+    if watch:
+        raise UsageError("--since asks for the past, --watch for what comes")
+    pod = None if about is None else PodName().convert(about, None, None)
     found = [
         event
         for event in read_events(history_file(options), pod=pod, since=starting_at(since))
-        if (not types or event.type in types) and (not reasons or event.reason in reasons)
+        if (not types or event.type in types)
+        and (not reasons or event.reason in reasons)
+        and (namespace is None or all_namespaces or event.pod.partition("/")[0] == namespace)
     ]
+    _show(found, output)
+    return 0
+
+
+def _show(found: Sequence[Event], output: str) -> None:
     if output in ("json", "yaml"):
         items = [event_object(event) for event in found]
         print_object({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": ""}, "items": items}, output)

@@ -89,7 +89,7 @@ QUANTITY = QuantityType()
 PERIOD = PeriodType()
 
 
-@click.command(cls=Explain, short_help="Show a pod's QoS class and every cgroup value, with its reason.")
+@click.command(cls=Explain, short_help="Show a pod's QoS class and cgroup values, with reasons.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @output_option("text", "json", "yaml")
 @click.option("--node-memory", type=QUANTITY, metavar="QUANTITY", help="Memory of the node, in place of this host's.")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
-from nodeguard.cli.resource import ResourceGroup
+from nodeguard.cli.answering import AnsweringCommand
 
 _NODE = "nodeguard.cli.get_node:node"
 _NODES = "nodeguard.cli.get_node:nodes"
@@ -12,21 +10,20 @@ _DECISIONS = "nodeguard.cli.get_decisions:decisions"
 _EVICTIONS = "nodeguard.cli.get_decisions:evictions"
 _EVENTS = "nodeguard.cli.events:events"
 
+_ALWAYS = {
+    **dict.fromkeys(("decisions", "decision"), _DECISIONS),
+    **dict.fromkeys(("evictions", "eviction"), _EVICTIONS),
+}
 
-@click.group(
-    cls=ResourceGroup,
-    lazy_commands={
-        "node": (_NODE, "Show this host as a Kubernetes node."),
-        "decisions": (_DECISIONS, "List decisions: evictions, OOM kills, limits hit, pods refused."),
-        "events": (_EVENTS, "List events, also of pods that are gone."),
-    },
-    other_names={
+get = AnsweringCommand(
+    "get",
+    api="nodeguard.cli.get_objects:get",
+    records={
+        **_ALWAYS,
+        "node": _NODE,
         **dict.fromkeys(("nodes", "no"), _NODES),
-        "decision": _DECISIONS,
-        **dict.fromkeys(("evictions", "eviction"), _EVICTIONS),
-        **dict.fromkeys(("event", "ev"), _EVENTS),
+        **dict.fromkeys(("events", "event", "ev"), _EVENTS),
     },
-    short_help="List resources: the node, decisions, events.",
+    always=frozenset(_ALWAYS),
+    short_help="List resources: pods, nodes, events, …; decisions.",
 )
-def get() -> None:
-    """List resources, as kubectl does."""

@@ -189,7 +189,7 @@ def test_another_node_is_not_found(told: NodeFile, capsys: pytest.CaptureFixture
     assert capsys.readouterr() == ("", 'Error: nodes "n2" not found; this host is n1\n')
 
 
-@pytest.mark.parametrize("arguments", [["get", "node", "-o", "xml"], ["get", "nodo"], ["describe", "pods"]])
+@pytest.mark.parametrize("arguments", [["get", "node", "-o", "xml"], ["get", "nodo"], ["describe", "nodo"]])
 def test_wrong_usage(told: NodeFile, capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     assert run(arguments) == 2
     assert capsys.readouterr().out == ""

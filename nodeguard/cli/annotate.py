@@ -1,0 +1,58 @@
+"""``nodeguard annotate``: annotations of objects set and taken away."""
+
+from __future__ import annotations
+
+import click
+
+from nodeguard.cli.api_option import (
+    all_namespaces_option,
+    dry_run_option,
+    field_selector_option,
+    namespace_option,
+    selector_option,
+)
+from nodeguard.cli.mark import change_marks
+
+
+@click.command(short_help="Set annotations of objects, or take them away.")
+@click.argument("arguments", nargs=-1, required=True, metavar="TYPE NAME... | TYPE/NAME... KEY=VALUE... KEY-...")
+@namespace_option
+@all_namespaces_option
+@selector_option
+@field_selector_option
+@click.option("--all", "all_of_them", is_flag=True, help="All objects of the TYPE in the namespace.")
+@click.option("--overwrite", is_flag=True, help="Also where the key has another value.")
+@click.option("--list", "listing", is_flag=True, help="Print the annotations.")
+@dry_run_option()
+@click.option("-o", "--output", type=click.Choice(["json", "yaml", "name"]), help="Print the objects.")
+def annotate(
+    arguments: tuple[str, ...],
+    namespace: str,
+    all_namespaces: bool,
+    selector: str | None,
+    field_selector: str | None,
+    all_of_them: bool,
+    overwrite: bool,
+    listing: bool,
+    dry_run: str,
+    output: str | None,
+) -> None:
+    """Set annotations (KEY=VALUE) or take them away (KEY-).
+
+    \b
+    nodeguard annotate pod/web note="asked by ops"
+    nodeguard annotate pods --all note-
+    """
+    change_marks(
+        arguments,
+        field="annotations",
+        words=("annotated", "annotated", "not annotated"),
+        namespace=None if all_namespaces else namespace,
+        selector=selector,
+        field_selector=field_selector,
+        all_of_them=all_of_them,
+        overwrite=overwrite,
+        listing=listing,
+        dry_run=dry_run,
+        output=output,
+    )
