@@ -1,6 +1,6 @@
 """conmon's attach socket and control fifo, in the bundle of each container.
 
-Source: containers/conmon 2.1.6, src/conn_sock.c, ctrl.c.
+Source: containers/conmon 2.1.6, src/conn_sock.c, ctrl.c, utils.h (stdpipe_t).
 """
 
 from __future__ import annotations
@@ -10,8 +10,11 @@ import os
 import socket
 from pathlib import Path
 
+STDOUT_PACKET, STDERR_PACKET = 2, 3
+"""The first byte of a packet of conmon's; a terminal is stdout."""
+
 READ_BYTES = 16 << 10
-"""More than any packet of conmon's: the number of the stream (1 stdout, 2 stderr), and up to 8 KiB."""
+"""More than any packet has: that byte, and up to 8 KiB."""
 
 PACKET_BYTES = 8 << 10
 """The most to send at once: conmon reads packets up to 32 KiB, and loses the rest of longer ones."""

@@ -26,8 +26,10 @@ from nodeguard.api.stream.channel import (
 from nodeguard.api.stream.exec import check_streams, find_running
 from nodeguard.api.stream.pod import PodSource, container_spec
 from nodeguard.api.stream.query import read_flag
-from nodeguard.runtime.attach import PACKET_BYTES, READ_BYTES, open_attach, resize
+from nodeguard.runtime.attach import PACKET_BYTES, READ_BYTES, STDERR_PACKET, STDOUT_PACKET, open_attach, resize
 from nodeguard.runtime.exec import Bundle
+
+_CHANNELS = {STDOUT_PACKET: STDOUT, STDERR_PACKET: STDERR}
 
 BACKLOG_BYTES = 8 << 20
 """What a client may be behind. conmon waits for whoever is slow, and then so does the container: he has to go."""
@@ -69,7 +71,7 @@ class _Attachment:
 
     def __init__(self, conmon: socket.socket, bundle: Bundle, wanted: dict[int, bool], *, has_stdin: bool) -> None:
         self._conmon, self._bundle, self._wanted, self._has_stdin = conmon, bundle, wanted, has_stdin
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[tuple[int, bytes]] = deque()
         self._waiting_bytes = 0
         self._news = asyncio.Event()
         self._is_over = False
@@ -124,21 +126,22 @@ class _Attachment:
                 packet = b""
             if not packet:
                 break
-            if self._wanted.get(packet[0]):
-                self._waiting.append(packet)
-                self._waiting_bytes += len(packet)
+            channel = _CHANNELS.get(packet[0])
+            if channel is not None and self._wanted[channel]:
+                self._waiting.append((channel, packet[1:]))
+                self._waiting_bytes += len(packet) - 1
                 self._news.set()
         self._is_over = True
         self._news.set()
 
     async def _tell(self, channels: Channels) -> None:
-        """Hand it on as fast as the client takes it. conmon numbers stdout and stderr as the channels are numbered."""
+        """Hand it on as fast as the client takes it."""
         while True:
             await self._news.wait()
             self._news.clear()
             while self._waiting and self._waiting_bytes <= BACKLOG_BYTES:
-                packet = self._waiting.popleft()
-                await channels.send(packet[0], packet[1:])
-                self._waiting_bytes -= len(packet)
+                channel, data = self._waiting.popleft()
+                await channels.send(channel, data)
+                self._waiting_bytes -= len(data)
             if self._is_over:
                 return
