@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-STANDSTILL_SECONDS = 1.0
+STANDSTILL_SECONDS = 3.0
 """How long a container that has ended is kept for a reader that takes nothing of its log."""
 
 HURRIED_PIECES = 64
