@@ -39,7 +39,7 @@ async def create(context: Context, target: Target, request: Request) -> Response
 
 
 async def create_object(
-    context: Context, target: Target, request: Request, obj: Object, options: WriteOptions, *, operation: str = "Update"
+    context: Context, target: Target, request: Request, obj: Object, options: WriteOptions, *, is_tracked: bool = True
 ) -> Response:
     """Make an object and answer with it.
 
@@ -64,7 +64,8 @@ async def create_object(
     desk = Desk(store=context.store, node_name=context.node_name)
     admitted = admit_new(desk, resource, obj, options.field_validation)
     made = admitted.object
-    track(resource, None, made, options.field_manager, operation, context.now(), "")
+    if is_tracked:
+        track(resource, None, made, options.field_manager, context.now(), "")
     if resource.group == "events.k8s.io":
         made = as_core_group(made)
     if options.dry_run:
@@ -87,7 +88,7 @@ async def change_object(
     options: WriteOptions,
     change: Callable[[Object], Object],
     *,
-    operation: str = "Update",
+    is_tracked: bool = True,
 ) -> Response:
     """Put what ``change`` makes of the object, if that is another one, and answer with it.
 
@@ -101,7 +102,8 @@ async def change_object(
     old = entry.object()
     admitted = change_admitted(target, old, change, options)
     new = admitted.object
-    track(resource, old, new, options.field_manager, operation, context.now(), target.subresource)
+    if is_tracked:
+        track(resource, old, new, options.field_manager, context.now(), target.subresource)
     if is_same(old, new):
         if not options.dry_run:
             await store.committed(target.key)
@@ -125,7 +127,7 @@ def change_admitted(target: Target, old: Object, change: Callable[[Object], Obje
     check_identity(resource, new, target.namespace, target.name)
     keep_metadata(resource, new, old)
     if target.subresource == "status":
-        return admit_status(new, old)
+        return admit_status(resource, new, old)
     admitted = admit_changed(resource, new, shown, options.field_validation)
     if is_event:
         return Admitted(object=as_core_group(admitted.object), warnings=admitted.warnings)
