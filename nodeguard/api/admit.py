@@ -62,7 +62,7 @@ def admit_changed(resource: Resource, new: Object, old: Object, validation: str)
     Raises:
         ApiError: every fault of it, changes to what never changes among them.
     """
-    checked, warnings = _examine(resource, new, validation)
+    checked, warnings = _examine(resource, new, validation, old)
     if resource.kind in WITH_STATUS:
         _carry(checked, old, "status")
     faults = _CHANGED[resource.kind](checked, old) if resource.kind in _CHANGED else []
@@ -74,24 +74,28 @@ def admit_changed(resource: Resource, new: Object, old: Object, validation: str)
     return Admitted(object=checked, warnings=warnings)
 
 
-def admit_status(new: Object, old: Object) -> Admitted:
+def admit_status(resource: Resource, new: Object, old: Object) -> Admitted:
     """An object whose status, labels and annotations alone may change.
 
     Raises:
-        ApiError: 400, the status is no object.
+        ApiError: 400, the status is malformed.
     """
-    status = new.get("status")
-    if status is not None and not isinstance(status, dict):
-        raise bad_request("status: expected an object")
     kept = {**old, "metadata": {**old["metadata"]}}
     for key in ("labels", "annotations", "managedFields"):
         _carry(kept["metadata"], new["metadata"], key)
     _carry(kept, new, "status")
+    found = examine(resource, kept)
+    malformed = [text for text in found.malformed if text.startswith("status")]
+    if malformed:
+        raise bad_request("; ".join(malformed)[:4096])
+    _carry(kept, found.object, "status")
     return Admitted(object=kept)
 
 
-def _examine(resource: Resource, obj: Object, validation: str) -> tuple[Object, tuple[str, ...]]:
-    """The object in the form in which it is stored, and warnings.
+def _examine(
+    resource: Resource, obj: Object, validation: str, old: Object | None = None
+) -> tuple[Object, tuple[str, ...]]:
+    """The object in the form in which it is stored, and warnings of what is new in it.
 
     Raises:
         ApiError: 400 or 422.
@@ -99,7 +103,7 @@ def _examine(resource: Resource, obj: Object, validation: str) -> tuple[Object, 
     what = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}'
     if shape := shape_faults(obj):
         raise bad_request(f"{what}: {'; '.join(shape)}")
-    found = examine(resource, obj)
+    found = examine(resource, obj, old=old)
     if found.malformed:
         raise bad_request(f"{what}: {'; '.join(found.malformed)[:4096]}")
     if found.unknown and validation == "Strict":

@@ -9,19 +9,21 @@ staging/src/k8s.io/apimachinery/pkg/api/errors/errors.go, NewInvalid, NewBadRequ
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
+from nodeguard.api.default import default_object
 from nodeguard.api.resource import Resource
 from nodeguard.api.status import Cause
 from nodeguard.model.apitable import API_OBJECTS
+from nodeguard.model.check.cluster import check_event, check_namespace, check_node, check_plain
+from nodeguard.model.check.config import check_config_map, check_secret
 from nodeguard.model.check.pod import check_pod
 from nodeguard.model.check.priorityclass import check_priority_class
 from nodeguard.model.check.report import Report
 from nodeguard.model.check.shape import check_shape
-from nodeguard.model.default import apply_defaults
-from nodeguard.model.document import Document
+from nodeguard.model.document import Document, Path
 from nodeguard.model.finding import Fault, Finding, Severity
 from nodeguard.model.quantity import Quantity
 
@@ -45,44 +47,63 @@ class Examination:
     warnings: tuple[str, ...] = ()
 
 
-def examine(resource: Resource, obj: Object) -> Examination:
-    """Decode an object, fill in its defaults, validate it. ``obj`` itself stays as it is."""
-    report = Report(Document(value=obj, source=""))
-    known = _check(report, resource, obj)
-    findings = report.findings
+def examine(resource: Resource, obj: Object, *, old: Object | None = None) -> Examination:
+    """Decode an object, fill in its defaults, validate it. ``obj`` itself stays as it is.
+
+    With ``old``, what the object was before, only what is new is warned of.
+    """
+    known, findings = _check(resource, obj)
+    warnings = [f"{one.path}: {one.message}" for one in findings if one.severity is Severity.WARNING]
+    if old is not None and warnings:
+        before = examine(resource, old).warnings
+        warnings = [text for text in warnings if text not in before]
     return Examination(
         object=_plain(known),
         malformed=tuple(f"{one.path}: {one.message}" for one in findings if one.fault is Fault.TYPE),
         unknown=tuple(f'unknown field "{one.path}"' for one in findings if one.fault is Fault.UNKNOWN),
         causes=tuple(_cause(one) for one in findings if _is_invalid(one)),
-        warnings=tuple(f"{one.path}: {one.message}" for one in findings if one.severity is Severity.WARNING),
+        warnings=tuple(warnings),
     )
 
 
 def check_object(resource: Resource, obj: Object, *, strict: bool = True) -> list[Cause]:
     """Everything that is wrong with an object; unknown fields only when ``strict``."""
-    report = Report(Document(value=obj, source=""))
-    _check(report, resource, obj)
     return [
         _cause(one)
-        for one in report.findings
+        for one in _check(resource, obj)[1]
         if one.severity is not Severity.WARNING and (strict or one.fault is not Fault.UNKNOWN)
     ]
 
 
-def _check(report: Report, resource: Resource, obj: Object) -> Object:
-    """The object, known fields only, its quantities parsed."""
-    if resource.table_name not in API_OBJECTS:
-        return obj
-    known = check_shape(report, resource.table_name, obj, (), API_OBJECTS)
-    if resource.kind == "Pod":
-        apply_defaults(known)
-        check_pod(report, known, ())
-    elif resource.kind == "PriorityClass":
-        check_priority_class(report, known, ())
-    return known
+def _check(resource: Resource, obj: Object) -> tuple[Object, list[Finding]]:
+    """The object, known fields only, its quantities parsed, its defaults filled in; and what there is to say of it."""
+    report = Report(Document(value=obj, source=""))
+    whole = {"apiVersion": resource.group_version, "kind": resource.kind, **obj}
+    known = check_shape(report, resource.table_name, whole, (), API_OBJECTS)
+    default_object(resource, known)
+    _CHECKS.get(resource.table_name, check_plain)(report, known, ())
+    if resource.kind == "Secret":
+        return known, [_without_value(one) for one in report.findings]
+    return known, report.findings
 
 
+def _without_value(finding: Finding) -> Finding:
+    """The finding without what was found: it may be the secret."""
+    if not finding.path.startswith(("data", "stringData")):
+        return finding
+    return replace(finding, message=finding.message.partition(", found ")[0])
+
+
+_CHECKS: Mapping[str, Callable[[Report, Object, Path], None]] = {
+    "Pod": check_pod,
+    "PriorityClass": check_priority_class,
+    "ConfigMap": check_config_map,
+    "Secret": check_secret,
+    "Namespace": check_namespace,
+    "Node": check_node,
+    "Event": check_event,
+    "events.k8s.io.Event": check_event,
+}
 _WORDS = {
     Fault.REQUIRED: "Required value",
     Fault.DUPLICATE: "Duplicate value",

@@ -26,15 +26,19 @@ def discovery_routes() -> list[BaseRoute]:
     """``/api``, ``/apis`` and what is below them but for the resources themselves."""
     routes: list[BaseRoute] = []
     for prefix in ("/api", "/apis"):
-        endpoint = _root(prefix)
-        routes += [Route(path, endpoint, methods=["GET"]) for path in (prefix, f"{prefix}/")]
+        routes += _both(prefix, _root(prefix))
     for group_version in group_versions():
         group = group_version.rpartition("/")[0]
         prefix = f"/apis/{group_version}" if group else f"/api/{group_version}"
-        routes.append(Route(prefix, _plain(_resource_list, group_version), methods=["GET"]))
+        routes += _both(prefix, _plain(_resource_list, group_version))
         if group:
-            routes.append(Route(f"/apis/{group}", _plain(_group, group), methods=["GET"]))
+            routes += _both(f"/apis/{group}", _plain(_group, group))
     return routes
+
+
+def _both(path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> list[BaseRoute]:
+    """A path with and without a slash at its end, which some clients send."""
+    return [Route(one, endpoint, methods=["GET"]) for one in (path, f"{path}/")]
 
 
 def _root(prefix: str) -> Callable[[Request], Awaitable[Response]]:

@@ -22,8 +22,16 @@ _FIELD_PREFIXES = (("regarding.", "involvedObject."), ("reportingController", "r
 
 
 def as_events_group(event: Object) -> Object:
-    """A v1 Event as of events.k8s.io/v1."""
-    return {**_rename(event, {old: new for new, old in _RENAMED}), "apiVersion": "events.k8s.io/v1"}
+    """A v1 Event as of events.k8s.io/v1.
+
+    ``eventTime`` is required there; an event that came without one has it from when it was first seen, where upstream
+    answers with null, at which typed clients fail.
+    """
+    found = {**_rename(event, {old: new for new, old in _RENAMED}), "apiVersion": "events.k8s.io/v1"}
+    first = event.get("firstTimestamp") or event.get("metadata", {}).get("creationTimestamp")
+    if not found.get("eventTime") and first:
+        found["eventTime"] = first
+    return found
 
 
 def as_core_group(event: Object) -> Object:

@@ -16,6 +16,7 @@ _QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 _ENV_NAME = re.compile(r"[ -<>-~]+")
 _PORT_NAME = re.compile(r"(?=.*[a-z])(?!.*--)[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SYSCTL = re.compile(r"([a-z0-9]([-_a-z0-9]*[a-z0-9])?[./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?")
+_CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+")
 _UID = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?")
 _WORDS = "lower-case letters, digits"
 
@@ -141,6 +142,13 @@ def base64_text(text: str) -> str | None:
     return None
 
 
+def config_key(text: str) -> str | None:
+    """The key of a value in a ConfigMap or Secret, which becomes a file's name."""
+    if len(text) <= 253 and _CONFIG_KEY.fullmatch(text) and text != "." and not text.startswith(".."):
+        return None
+    return "allowed are letters, digits, '-', '_' and '.', at most 253 characters, not '.' and nothing with '..' first"
+
+
 SYNTAX: dict[str, Callable[[str], str | None]] = {
     rule.__name__: rule
     for rule in (
@@ -160,6 +168,5 @@ SYNTAX: dict[str, Callable[[str], str | None]] = {
         no_backsteps,
         relative_path,
         trimmed,
-        base64_text,
     )
 }

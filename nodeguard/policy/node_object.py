@@ -82,6 +82,7 @@ def _node_info(facts: NodeFacts) -> dict[str, str]:
     info["machineID"], info["systemUUID"], info["bootID"] = (
         info.pop(name) for name in ("machineId", "systemUuid", "bootId")
     )
+    info["kubeProxyVersion"] = ""  # clients insist on it, though nothing has filled it since 1.33
     return dict(sorted(info.items()))
 
 

@@ -73,6 +73,7 @@ def test_the_whole_object() -> None:
                 "bootID": "b",
                 "containerRuntimeVersion": "",
                 "kernelVersion": "6.1.0",
+                "kubeProxyVersion": "",
                 "kubeletVersion": "v1",
                 "machineID": "3d1219c7c4c5404aaa1f6d2a48adfda4",
                 "operatingSystem": "linux",
