@@ -5,6 +5,7 @@ The order is the apiserver's: decode, fill in, mutate, validate.
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 from nodeguard.api.admit_config import fill_secret, immutable_faults
 from nodeguard.api.admit_meta import metadata_faults, shape_faults
 from nodeguard.api.admit_namespace import begin_namespace
+from nodeguard.api.admit_node import with_unschedulable_taint
 from nodeguard.api.admit_pod import admit_new_pod, pod_update_faults
 from nodeguard.api.check import examine
 from nodeguard.api.resource import Resource
@@ -31,6 +33,8 @@ class Admitted:
 
     object: Object
     warnings: tuple[str, ...] = ()
+    sent: Object | None = None
+    """Of a new object, what it was before anything but defaults was filled in: that much its maker owns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +54,11 @@ def admit_new(desk: Desk, resource: Resource, obj: Object, validation: str) -> A
     checked, warnings = _examine(resource, obj, validation)
     if resource.kind in WITH_STATUS:
         checked.pop("status", None)
+    sent = copy.deepcopy(checked)
     begin = _BEGIN.get(resource.kind)
     if begin is not None:
         begin(desk, checked)
-    return Admitted(object=checked, warnings=warnings)
+    return Admitted(object=checked, warnings=warnings, sent=sent)
 
 
 def admit_changed(resource: Resource, new: Object, old: Object, validation: str) -> Admitted:
@@ -65,6 +70,8 @@ def admit_changed(resource: Resource, new: Object, old: Object, validation: str)
     checked, warnings = _examine(resource, new, validation, old)
     if resource.kind in WITH_STATUS:
         _carry(checked, old, "status")
+    if resource.kind == "Node":
+        with_unschedulable_taint(checked.setdefault("spec", {}))
     faults = _CHANGED[resource.kind](checked, old) if resource.kind in _CHANGED else []
     faults += _finalizer_faults(checked, old)
     if faults:

@@ -10,13 +10,12 @@ import uuid
 from typing import Any
 
 from nodeguard.api.admit_meta import Object
+from nodeguard.api.admit_node import SYSTEM_TAINTS, with_unschedulable_taint
 from nodeguard.api.context import Context
 from nodeguard.api.store.entry import Change, ChangeType, Key
 from nodeguard.model.instant import rfc3339, rfc3339_micro
 from nodeguard.model.link import NodeMessage
 
-SYSTEM_TAINTS = "node.kubernetes.io/"
-UNSCHEDULABLE = f"{SYSTEM_TAINTS}unschedulable"
 LEASES = "leases.coordination.k8s.io"
 LEASE_NAMESPACE = "kube-node-lease"
 LEASE_SECONDS = 40
@@ -63,17 +62,6 @@ class NodeFeed:
         lease = entry.object() if entry is not None else _new_lease(name, now)
         lease["spec"]["renewTime"] = rfc3339_micro(now)
         self._store.put(key, lease, keep=entry is None)
-
-
-def with_unschedulable_taint(spec: Object) -> None:
-    """Have the taint exactly when the node is cordoned."""
-    taints = [taint for taint in spec.get("taints") or () if taint.get("key") != UNSCHEDULABLE]
-    if spec.get("unschedulable"):
-        taints.append({"key": UNSCHEDULABLE, "effect": "NoSchedule"})
-    if taints:
-        spec["taints"] = taints
-    else:
-        spec.pop("taints", None)
 
 
 def _new_node(told: Object, now: float) -> Object:

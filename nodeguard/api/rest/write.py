@@ -64,8 +64,9 @@ async def create_object(
     desk = Desk(store=context.store, node_name=context.node_name)
     admitted = admit_new(desk, resource, obj, options.field_validation)
     made = admitted.object
-    if is_tracked:
-        track(resource, None, made, options.field_manager, context.now(), "")
+    if is_tracked and admitted.sent is not None:
+        track(resource, None, admitted.sent, options.field_manager, context.now(), "")
+        made["metadata"]["managedFields"] = admitted.sent["metadata"].get("managedFields", [])
     if resource.group == "events.k8s.io":
         made = as_core_group(made)
     if options.dry_run:
