@@ -1,0 +1,137 @@
+"""How much at the same time: watches, streams and lists are counted, for all and for each client.
+
+No client can take more than half of anything, so there is always some left for others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from nodeguard.api.status import ApiError
+
+MAX_WATCHES = 1000
+MAX_FOLLOWED_LOGS = 128
+MAX_SESSIONS = 64
+"""exec, attach and port-forward"""
+MAX_LISTS = 4
+"""each holds its whole answer in memory until the client has read it"""
+MAX_REQUESTS = 256
+
+LIST_SECONDS = 10.0
+"""how long a list waits for its turn"""
+
+_TRUE = ("1", "true", "True", "t", "T", "TRUE")
+
+
+@dataclass(slots=True)
+class Places:
+    """A number of places, at most half of them for one peer."""
+
+    what: str
+    total: int
+    waits_seconds: float = 0.0
+    taken: Counter[str] = field(default_factory=Counter)
+    freed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def take(self, peer: str) -> bool:
+        """Whether there was a place."""
+        if self.taken.total() >= self.total or self.taken[peer] >= max(1, self.total // 2):
+            return False
+        self.taken[peer] += 1
+        return True
+
+    async def enter(self, peer: str) -> bool:
+        """Take a place; where one is soon free again, wait for it."""
+        if self.take(peer):
+            return True
+        if not self.waits_seconds:
+            return False
+        try:
+            async with asyncio.timeout(self.waits_seconds):
+                while not self.take(peer):
+                    self.freed.clear()
+                    await self.freed.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def leave(self, peer: str) -> None:
+        """Give the place back."""
+        self.taken[peer] -= 1
+        if not self.taken[peer]:
+            del self.taken[peer]
+        self.freed.set()
+
+
+class Limits:
+    """ASGI middleware, around everything else."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._places = {
+            "watch": Places("watches", MAX_WATCHES),
+            "log": Places("followed logs", MAX_FOLLOWED_LOGS),
+            "session": Places("streams", MAX_SESSIONS),
+            "list": Places("lists", MAX_LISTS, waits_seconds=LIST_SECONDS),
+            "request": Places("requests", MAX_REQUESTS),
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve, or say that it is too much now."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        state = scope.get("state", {})
+        identity, bucket = state.get("identity"), state.get("bucket")
+        peer = identity.peer if identity is not None else ""
+        if bucket is not None and not bucket.take():
+            await _refuse(scope, receive, send, "too many requests on this connection, slow down")
+            return
+        places = self._places[kind_of(scope)]
+        if not await places.enter(peer):
+            await _refuse(scope, receive, send, f"too many {places.what} at the same time ({places.total} in all)")
+            return
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            places.leave(peer)
+
+
+def kind_of(scope: Scope) -> str:
+    """What a request takes up: watch, log, session, list or request."""
+    if scope["type"] == "websocket":
+        return "session"
+    if scope["method"] != "GET":
+        return "request"
+    query = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=None)
+    parts = scope["path"].strip("/").split("/")
+    if query.get("watch", [""])[-1] in _TRUE or "watch" in parts[2:4]:
+        return "watch"
+    if parts[-1] == "log":
+        return "log" if query.get("follow", [""])[-1] in _TRUE else "request"
+    return "list" if _is_collection(parts) else "request"
+
+
+def _is_collection(parts: list[str]) -> bool:
+    """``api/v1/pods``, ``api/v1/namespaces/NS/pods``, and the same below ``apis/GROUP/VERSION``."""
+    rest = parts[2:] if parts[0] == "api" else parts[3:] if parts[0] == "apis" else []
+    return len(rest) == 1 or (len(rest) == 3 and rest[0] == "namespaces")
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, message: str) -> None:
+    error = ApiError(429, "TooManyRequests", message, details={"retryAfterSeconds": 1}, headers={"Retry-After": "1"})
+    body = json.dumps(error.object()).encode()
+    kind = "http.response"
+    if scope["type"] == "websocket":
+        await receive()
+        kind = "websocket.http.response"
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers.append((b"retry-after", b"1"))
+    await send({"type": f"{kind}.start", "status": 429, "headers": headers})
+    await send({"type": f"{kind}.body", "body": body})
