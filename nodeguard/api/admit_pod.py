@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from nodeguard.api.placement import place
 from nodeguard.api.status import Cause, forbidden, internal_error, invalid
 from nodeguard.api.store.entry import Key
 from nodeguard.api.store.store import Store
@@ -62,9 +63,9 @@ def admit_new_pod(store: Store, node_name: str, obj: Object) -> None:
     if faults := _image_faults(pod):
         raise invalid("Pod", "", name, faults)
     _tolerate(spec)
-    spec["nodeName"] = spec.get("nodeName") or node_name
-    scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": metadata["creationTimestamp"]}
-    obj["status"] = {"phase": "Pending", "qosClass": qos_class(pod).qos.value, "conditions": [scheduled]}
+    obj["status"] = {"phase": "Pending", "qosClass": qos_class(pod).qos.value}
+    node = store.latest(Key("nodes", "", node_name))
+    place(obj, node_name, node.object() if node is not None else None, metadata["creationTimestamp"])
 
 
 def priority_classes(store: Store) -> list[PriorityClass]:
@@ -87,11 +88,18 @@ def pod_update_faults(new: Object, old: Object) -> list[Cause]:
     for key in ("containers", "initContainers"):
         of_both = zip(given.get(key) or (), kept.get(key) or (), strict=False)
         for one, other in of_both:
-            other["image"] = one.get("image")
+            _carry_image(other, one)
     if given != kept:
         changed = sorted(key for key in {*given, *kept} if given.get(key) != kept.get(key))
         faults.append(Cause("FieldValueForbidden", f"{_UPDATE_REFUSED}\nchanged: {', '.join(changed)}", "spec"))
     return faults
+
+
+def _carry_image(container: Object, source: Object) -> None:
+    if "image" in source:
+        container["image"] = source["image"]
+    else:
+        container.pop("image", None)
 
 
 def terminating(pod: Object, grace_seconds: int, now: float) -> None:

@@ -33,6 +33,9 @@ from nodeguard.model.instant import rfc3339
 
 Object = dict[str, Any]
 
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_KUBECTL = "kubectl"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manager:
@@ -57,8 +60,9 @@ def apply(resource: Resource, live: Object | None, config: Object, manager: Mana
     if live is not None:
         contested = _contested(resource, live, config, wanted)
         conflicts = [(share, common) for share in others if (common := intersection(share.fields, contested))]
-        if conflicts and not manager.force:
-            raise _conflict(conflicts)
+        barred = [] if manager.force else _barred(resource, live, manager, conflicts)
+        if barred:
+            raise _conflict(barred)
         for share, common in conflicts:
             share.fields = difference(share.fields, common)
     merged = _merged(resource, copy.deepcopy(live) if live is not None else {}, config, ())
@@ -78,6 +82,26 @@ def apply(resource: Resource, live: Object | None, config: Object, manager: Mana
 def _contested(resource: Resource, live: Object, config: Object, wanted: FieldSet) -> FieldSet:
     """What the configuration wants otherwise than it is."""
     return intersection(changed_fields(resource, live, _merged(resource, copy.deepcopy(live), config, ())), wanted)
+
+
+def _barred(
+    resource: Resource, live: Object, manager: Manager, conflicts: list[tuple[Share, FieldSet]]
+) -> list[tuple[Share, FieldSet]]:
+    """The conflicts that count. For who goes over from client-side apply what was applied so does not.
+
+    Source: staging/src/k8s.io/apimachinery/pkg/util/managedfields/internal/lastappliedmanager.go.
+    """
+    if manager.name != _KUBECTL:
+        return conflicts
+    annotations = live["metadata"].get("annotations") or {}
+    try:
+        applied = json.loads(annotations.get(LAST_APPLIED, ""))
+    except ValueError:
+        return conflicts
+    if not isinstance(applied, dict):
+        return conflicts
+    allowed = difference(fields_of(resource, applied), changed_fields(resource, live, applied))
+    return [(share, rest) for share, common in conflicts if (rest := difference(common, allowed))]
 
 
 def _merged(resource: Resource, live: Any, config: Mapping[str, Any], path: Path) -> Object:
@@ -144,9 +168,8 @@ def _conflict(conflicts: list[tuple[Share, FieldSet]]) -> ApiError:
         who = f'"{share.manager}"'
         if share.subresource:
             who += f' with subresource "{share.subresource}"'
-        who += f" using {share.api_version}"
-        if share.operation == UPDATE and share.time:
-            who += f" at {share.time}"
+        if share.operation == UPDATE:
+            who += f" using {share.api_version}" + (f" at {share.time}" if share.time else "")
         found = paths(fields)
         causes += [Cause("FieldManagerConflict", f"conflict with {who}", path) for path in found]
         listed = f" {found[0]}" if len(found) == 1 else "\n" + "\n".join(f"- {path}" for path in found)
