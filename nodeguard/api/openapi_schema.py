@@ -5,12 +5,10 @@ Source: kubernetes, api/openapi-spec/v3 (names of components, extensions x-kuber
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from nodeguard.api.resource import RESOURCES
 from nodeguard.model.apitable import API_OBJECTS
-from nodeguard.model.field import element_type
 from nodeguard.model.fieldtype import Field, Support
 from nodeguard.model.mergetable import ATOMIC_OBJECTS, MERGES, REPLACED, Merge
 
@@ -106,7 +104,9 @@ class Schemas:
 
     def _object(self, table_name: str) -> Schema:
         fields = API_OBJECTS[table_name]
-        schema: Schema = {"type": "object", "description": _object_doc(table_name)}
+        schema: Schema = {"type": "object"}
+        if table_name in _OBJECT_DOCS:  # all others: kubectl prints the field that holds them
+            schema["description"] = _OBJECT_DOCS[table_name]
         # apiVersion and kind are required in a manifest; as upstream has it, the schema does not say so
         required = [key for key, field in fields.items() if field.required and key not in ("apiVersion", "kind")]
         if required:
@@ -171,19 +171,6 @@ _OBJECT_DOCS = {
     "Lease": "Who holds something, and until when. The node's own tells that the agent lives.",
     "PriorityClass": "Name and value of a priority. Decides whom memory and disk pressure takes first.",
 }
-
-
-def _object_doc(table_name: str) -> str:
-    found = _OBJECT_DOCS.get(table_name)
-    return found or next(_docs_of(table_name), "") or f"{table_name}."
-
-
-def _docs_of(table_name: str) -> Iterator[str]:
-    """What the fields that hold such an object say of it."""
-    for fields in API_OBJECTS.values():
-        for field in fields.values():
-            if element_type(field.type) == table_name:
-                yield field.doc
 
 
 def _doc(field: Field) -> str:
