@@ -120,8 +120,12 @@ class GuardedHttp(H11Protocol):
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        """From here on another protocol has the connection."""
+        """From here on another protocol has the connection. It knows no slash in the name of a subprotocol."""
         self._leave()
+        self.headers = [
+            (name, value.replace(b"/", b"_") if name == b"sec-websocket-protocol" else value)
+            for name, value in self.headers
+        ]
         super().handle_websocket_upgrade(event)
 
     def pause_writing(self) -> None:

@@ -28,6 +28,8 @@ class Listeners:
         self._servers: list[GuardedServer] = []
         self._tasks: list[asyncio.Future[None]] = []
         process.raise_open_files()
+        # what it says of each WebSocket has the whole address, and so the command of an exec
+        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
 
     async def start(self, unix_socket: socket.socket, tls_socket: socket.socket | None) -> None:
         """Serve; what cannot be had for TLS is logged, and local users are served all the same."""

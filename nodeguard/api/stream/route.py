@@ -15,6 +15,7 @@ from nodeguard.api.stream.attach import check_attach, serve_attach
 from nodeguard.api.stream.exec import check_exec, serve_exec
 from nodeguard.api.stream.log import serve_log
 from nodeguard.api.stream.pod import PodSource
+from nodeguard.api.stream.portforward import check_portforward, serve_portforward
 
 _POD = "/api/v1/namespaces/{namespace}/pods/{name}"
 
@@ -31,12 +32,17 @@ def stream_routes(pods: PodSource, now: Callable[[], float]) -> list[BaseRoute]:
     async def attach(socket: WebSocket) -> None:
         await serve_attach(pods, socket)
 
+    async def portforward(socket: WebSocket) -> None:
+        await serve_portforward(pods, socket)
+
     return [
         Route(f"{_POD}/log", log, methods=["GET"]),
         WebSocketRoute(f"{_POD}/exec", exec_),
         Route(f"{_POD}/exec", _without_upgrade(pods, check_exec), methods=["GET", "POST"]),
         WebSocketRoute(f"{_POD}/attach", attach),
         Route(f"{_POD}/attach", _without_upgrade(pods, check_attach), methods=["GET", "POST"]),
+        WebSocketRoute(f"{_POD}/portforward", portforward),
+        Route(f"{_POD}/portforward", _without_upgrade(pods, check_portforward), methods=["GET", "POST"]),
     ]
 
 
