@@ -10,7 +10,7 @@ from nodeguard.model.field import OBJECTS
 from nodeguard.model.fieldtype import Table
 from nodeguard.model.fieldtype import honoured as h
 from nodeguard.model.nodetable import NODE
-from nodeguard.model.podtable import KINDS, META
+from nodeguard.model.podtable import KINDS, META, POD
 from nodeguard.model.statustable import STATUS
 
 _KIND = {
@@ -81,12 +81,22 @@ _META: Table = {
     },
 }
 
+_POD_SPEC: Table = {
+    "PodSpec": {
+        **POD["PodSpec"],
+        "nodeName": h("string", "Node to run on; the system's word when missing.", syntax="dns_subdomain"),
+        "tolerations": h("[]Toleration", "Taints of the node that the pod bears."),
+    }
+}
+"""What `run` has no use for: there the host is nobody else's, and has no taints."""
+
 API_OBJECTS: Table = {
     **OBJECTS,
     **STATUS,
     **NODE,
     **CLUSTER,
     **_META,
+    **_POD_SPEC,
     "Pod": {**KINDS["Pod"], "status": h("PodStatus", "What the pod does. Set by the system.")},
 }
 """Every object of the API, by name."""
