@@ -67,11 +67,10 @@ def apply(resource: Resource, live: Object | None, config: Object, manager: Mana
             share.fields = difference(share.fields, common)
     merged = _merged(resource, copy.deepcopy(live) if live is not None else {}, config, ())
     if own is not None:
-        of_others: FieldSet = {}
+        kept = wanted
         for share in others:
-            of_others = union(of_others, share.fields)
-        given_up = difference(own.fields, union(wanted, of_others))
-        _remove(resource, merged, given_up, of_others, ())
+            kept = union(kept, share.fields)
+        _remove(resource, merged, difference(own.fields, kept), kept, ())
     if own is None or own.fields != wanted:
         shares = [*others, Share(*id_, wanted, resource.group_version, rfc3339(now))]
     merged["metadata"].pop("managedFields", None)
@@ -128,33 +127,31 @@ def _merged_list(resource: Resource, live: Any, config: list[Any], path: Path) -
     return list(merged.values())
 
 
-def _remove(resource: Resource, value: Any, fields: FieldSet, of_others: FieldSet, path: Path) -> None:
+def _remove(resource: Resource, value: Any, fields: FieldSet, kept: FieldSet, path: Path) -> None:
     """Take out what nobody wants any longer."""
     for key, below in fields.items():
         kind, _, name = key.partition(":")
-        kept = of_others.get(key, {})
+        kept_below = kept.get(key, {})
         if kind == "f" and isinstance(value, dict) and name in value:
             inner, at = value[name], (*path, name)
             if below:
-                _remove(resource, inner, below, kept, at)
-            if (not below and not kept) or (isinstance(inner, dict | list) and not inner and key not in of_others):
+                _remove(resource, inner, below, kept_below, at)
+            if (not below and not kept_below) or (isinstance(inner, dict | list) and not inner and key not in kept):
                 del value[name]
         elif kind in ("k", "v") and isinstance(value, list):
-            _remove_item(resource, value, key, fields, of_others, path)
+            _remove_item(resource, value, key, fields, kept, path)
 
 
-def _remove_item(
-    resource: Resource, items: list[Any], key: str, fields: FieldSet, of_others: FieldSet, path: Path
-) -> None:
+def _remove_item(resource: Resource, items: list[Any], key: str, fields: FieldSet, kept: FieldSet, path: Path) -> None:
     position = next((p for p, item in enumerate(items) if list_key(resource, path, item) == key), None)
     if position is None:
         return
     below = fields[key]
-    if (not below or SELF in below) and key not in of_others:
+    if (not below or SELF in below) and key not in kept:
         del items[position]
     else:
         rest = {name: value for name, value in below.items() if name != SELF and not _is_key_of(name, key)}
-        _remove(resource, items[position], rest, of_others.get(key, {}), path)
+        _remove(resource, items[position], rest, kept.get(key, {}), path)
 
 
 def _is_key_of(field: str, key: str) -> bool:

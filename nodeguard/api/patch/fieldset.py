@@ -50,40 +50,40 @@ def union(one: FieldSet, other: FieldSet) -> FieldSet:
     """What is in either set."""
     result = dict(one)
     for key, below in other.items():
-        if key in result:
-            both = union(result[key], below)
-            is_self_in = not result[key] or not below
-            result[key] = {SELF: {}, **both} if both and is_self_in else both
-        else:
-            result[key] = below
+        result[key] = (
+            _folded(union(_unfolded(result[key]), _unfolded(below))) if key in result and key != SELF else below
+        )
     return result
 
 
 def difference(one: FieldSet, other: FieldSet) -> FieldSet:
-    """What is in ``one`` and not in ``other``; what ``other`` has as a whole takes all below it along."""
+    """What is in ``one`` and not in ``other``."""
     result: FieldSet = {}
     for key, below in one.items():
         if key not in other:
             result[key] = below
-        elif below and other[key]:
-            if left := difference(below, other[key]):
-                result[key] = left
-        elif not below and other[key] and SELF not in other[key]:
-            result[key] = below
+        elif key != SELF and (left := difference(_unfolded(below), _unfolded(other[key]))):
+            result[key] = _folded(left)
     return result
 
 
 def intersection(one: FieldSet, other: FieldSet) -> FieldSet:
-    """What is in both sets; what one has as a whole holds all that the other has below it."""
+    """What is in both sets."""
     result: FieldSet = {}
     for key, below in one.items():
-        if key in other:
-            if below and other[key]:
-                if common := intersection(below, other[key]):
-                    result[key] = common
-            else:
-                result[key] = below or other[key]
+        if key == SELF and key in other:
+            result[key] = {}
+        elif key in other and (common := intersection(_unfolded(below), _unfolded(other[key]))):
+            result[key] = _folded(common)
     return result
+
+
+def _unfolded(below: FieldSet) -> FieldSet:
+    return below or {SELF: {}}
+
+
+def _folded(below: FieldSet) -> FieldSet:
+    return {} if below == {SELF: {}} else below
 
 
 def list_key(resource: Resource, path: Path, item: Any) -> str | None:

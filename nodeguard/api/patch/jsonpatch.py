@@ -33,6 +33,8 @@ def json_patch(document: Any, patch: Any) -> Any:
             copied_bytes += _apply(root, operation)
         except PatchFault as e:
             raise PatchFault(f"operation {position}: {e}", is_unprocessable=e.is_unprocessable) from None
+        except RecursionError:
+            raise PatchFault(f"operation {position}: the object would be nested too deep") from None
         if copied_bytes > MAX_COPIED_BYTES:
             raise PatchFault(f"operation {position}: more than {MAX_COPIED_BYTES} bytes would be copied")
     return root[0]

@@ -18,7 +18,7 @@ from nodeguard.api.patch.fault import PatchFault
 from nodeguard.api.patch.jsonpatch import json_patch
 from nodeguard.api.patch.merge import merge_patch
 from nodeguard.api.patch.strategic import strategic_merge
-from nodeguard.api.rest.body import APPLY, media_type, parse_json, parse_yaml, read_bytes
+from nodeguard.api.rest.body import APPLY, check_plain, media_type, parse_json, parse_yaml, read_bytes
 from nodeguard.api.rest.option import WriteOptions, write_options
 from nodeguard.api.rest.target import Target
 from nodeguard.api.rest.write import change_object, create_object
@@ -60,6 +60,7 @@ def _change(target: Target, kind: str, value: Any) -> Callable[[Object], Object]
             raise bad_request(str(e)) from None
         if not isinstance(patched, dict):
             raise bad_request("the patch makes something else of the object than an object")
+        check_plain(patched)
         return patched
 
     return change
