@@ -49,7 +49,8 @@ def event_lines(events: Sequence[Mapping[str, Any]] | None, now: float) -> Itera
     yield "  Type\tReason\tAge\tFrom\tMessage"
     yield "  ----\t------\t----\t----\t-------"
     for event in sorted(events, key=last_seen):
-        message = " ".join(str(event.get("message", "")).split())
+        part = (event.get("involvedObject") or {}).get("fieldPath")
+        message = (f"{part}: " if part else "") + " ".join(str(event.get("message", "")).split())
         source = event.get("source") or {}
         told_by = source.get("component") or event.get("reportingComponent") or ""
         come_from = ", ".join(filter(None, (told_by, source.get("host"))))

@@ -12,10 +12,11 @@ import click
 from nodeguard.agent.admit import image_faults
 from nodeguard.agent.config import Config
 from nodeguard.cli import manifest
+from nodeguard.cli.agent_socket import agent_answers, socket_path
 from nodeguard.cli.option import config_file_option, config_flags, load_and_warn
 from nodeguard.cli.printer import speaks_utf8, warn
 from nodeguard.cli.terminal import Terminal
-from nodeguard.errors import InvalidInput, PermissionDenied
+from nodeguard.errors import InvalidInput, PermissionDenied, UsageError
 from nodeguard.model.finding import Severity
 from nodeguard.model.pod import Pod
 
@@ -25,14 +26,22 @@ from nodeguard.model.pod import Pod
 @click.option("-o", "--output", type=click.Choice(["json", "yaml", "name"]), help="Print the final objects on stdout.")
 @click.option("--events", type=click.Choice(["text", "json", "none"]), default="text", show_default=True)
 @click.option("--show-tree", is_flag=True, help="Print the cgroup tree once every pod has started.")
+@click.option("--standalone", is_flag=True, help="Without the agent, even if one runs on this host.")
 @config_file_option
 @config_flags()
-def run(files: tuple[str, ...], output: str | None, events: str, show_tree: bool, **options: Any) -> int:
+def run(
+    files: tuple[str, ...], output: str | None, events: str, show_tree: bool, standalone: bool, **options: Any
+) -> int:
     """Run the pods in FILE... (files, directories, - for standard input) and leave nothing behind.
 
     Ctrl-C once stops them gracefully, twice at once. The exit code is the first failed container's own.
+
+    Where an agent runs, it is the one that runs them, with its settings; with --standalone they have a node of their
+    own beside it, and settings may be given.
     """
     pods, classes = _read(files)
+    if not standalone and agent_answers(socket_path(options["config"])):
+        return _run_through_agent(pods, classes, Terminal(output, events, pods), options, show_tree=show_tree)
     if os.geteuid() != 0:
         raise PermissionDenied("nodeguard run needs root: it makes cgroups and mounts (try sudo nodeguard run …)")
     config = load_and_warn(options)
@@ -50,6 +59,36 @@ def _read(files: tuple[str, ...]) -> tuple[tuple[Pod, ...], tuple[Any, ...]]:
     if not found.pods:
         raise InvalidInput([f"{', '.join(files)}: no Pod in the input"])
     return found.pods, found.priority_classes
+
+
+def _run_through_agent(
+    pods: tuple[Pod, ...],
+    classes: tuple[Any, ...],
+    terminal: Terminal,
+    options: dict[str, Any],
+    *,
+    show_tree: bool,
+) -> int:
+    given = [name for name, value in options.items() if value not in (None, ()) and name != "config"]
+    if given:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UsageError(
+            f"an agent runs on this host, with settings of its own: {flags} would not be heeded; "
+            "leave that out, or add --standalone for a node beside the agent's"
+        )
+    from nodeguard.cli.agent_socket import open_client
+    from nodeguard.cli.run_agent import AgentRun
+
+    def show() -> None:
+        from nodeguard.agent.root import find_root
+        from nodeguard.agent.tree_view import read_tree, render
+
+        config = load_and_warn(options)
+        root = find_root(config)
+        tree = read_tree(root.driver, root.path, config.run_dir)
+        terminal.show("" if tree is None else render(tree, ascii_only=not speaks_utf8(sys.stdout)))
+
+    return AgentRun(open_client(options["config"]), terminal).run(pods, classes, show if show_tree else None)
 
 
 def _run(config: Config, pods: tuple[Pod, ...], classes: tuple[Any, ...], terminal: Terminal, show_tree: bool) -> int:
