@@ -14,12 +14,14 @@ from nodeguard.api.rest.health import health_routes
 from nodeguard.api.rest.respond import json_response
 from nodeguard.api.rest.route import rest_routes
 from nodeguard.api.status import ApiError, internal_error, no_such_path
+from nodeguard.api.stream.route import stream_routes
 
 
 def make_app(context: Context) -> Starlette:
     """The ASGI application over this context."""
+    streams = stream_routes(context, context.now)
     app = Starlette(
-        routes=[*health_routes(), *discovery_routes(), *openapi_routes(), *rest_routes(context)],
+        routes=[*health_routes(), *discovery_routes(), *openapi_routes(), *streams, *rest_routes(context)],
         exception_handlers={ApiError: _api_error, HTTPException: _http_error, Exception: _fault},
     )
     app.state.context = context
