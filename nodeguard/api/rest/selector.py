@@ -52,7 +52,7 @@ def parse_selector(label_selector: str, field_selector: str, known_fields: tuple
     fields = parse_fields(field_selector)
     for path, _, _ in fields:
         if path not in ("metadata.name", "metadata.namespace", *known_fields):
-            raise bad_request(f'field label not supported: "{path}"')
+            raise bad_request(f"field label not supported: {path}")
     return Selector(labels=parse_labels(label_selector), fields=fields)
 
 
