@@ -66,15 +66,6 @@ def examine(resource: Resource, obj: Object, *, old: Object | None = None) -> Ex
     )
 
 
-def check_object(resource: Resource, obj: Object, *, strict: bool = True) -> list[Cause]:
-    """Everything that is wrong with an object; unknown fields only when ``strict``."""
-    return [
-        _cause(one)
-        for one in _check(resource, obj)[1]
-        if one.severity is not Severity.WARNING and (strict or one.fault is not Fault.UNKNOWN)
-    ]
-
-
 def _check(resource: Resource, obj: Object) -> tuple[Object, list[Finding]]:
     """The object, known fields only, its quantities parsed, its defaults filled in; and what there is to say of it."""
     report = Report(Document(value=obj, source=""))

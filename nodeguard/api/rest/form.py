@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from nodeguard.api.accept import parse_accept
 from nodeguard.api.events_group import as_events_group
 from nodeguard.api.resource import Resource
 from nodeguard.api.rest.respond import encode, list_body
@@ -119,15 +120,13 @@ def choose_form(resource: Resource, accept: str, include: str, *, is_list: bool 
     """
     if include not in ("", "Metadata", "Object", "None"):
         raise bad_request(f'includeObject must be one of "None", "Metadata", "Object", found "{include[:40]}"')
-    for clause in (accept or "*/*").split(","):
-        media, *parameters = (part.strip() for part in clause.split(";"))
-        if media.lower() not in ("application/json", "application/*", "*/*"):
+    for one in parse_accept(accept):
+        group, version, kind = one.kind
+        if not one.takes(_SERVED[0]):
             continue
-        given = dict(part.split("=", 1) for part in parameters if "=" in part)
-        kind, version = given.get("as", ""), given.get("v", "v1")
         if not kind:
             return Form(resource=resource, style=WHOLE)
-        if given.get("g") != "meta.k8s.io" or version not in ("v1", "v1beta1"):
+        if group != "meta.k8s.io" or version not in ("v1", "v1beta1"):
             continue
         if kind == TABLE:
             chosen = cast(Include, include or "Metadata")
