@@ -12,7 +12,7 @@ from nodeguard.agent.checkpoint import Checkpoint, clock_offset, read_pod, read_
 from nodeguard.agent.eviction import DISRUPTION_REASON
 from nodeguard.agent.host import Host
 from nodeguard.agent.pod import PodWorker
-from nodeguard.agent.record import Record, pod_dirs, read_record
+from nodeguard.agent.record import STATE_FILE, Record, pod_dirs, read_record
 from nodeguard.errors import NodeguardError
 from nodeguard.model.eviction import EVICTED
 from nodeguard.model.pod import Pod
@@ -47,13 +47,18 @@ def _worker(host: Host, directory: Path, make: Callable[[Pod], PodWorker]) -> Po
     if kept is None:
         return None
     offset = clock_offset(host.clock)
-    written = read_state(directory) or Checkpoint(clock_offset=offset, stage=SandboxStage.ABSENT)
+    written = read_state(directory) or Checkpoint(clock_offset=offset, stage=_stage_unread(directory))
     state = written.by_clock(offset)
     if state.struck_at is not None and state.stop is None:
         state = replace(state, stop=_untold_eviction(state.struck_at))
     worker = make(kept.pod)
     worker.adopt(state, kept.started_at + state.clock_offset - written.clock_offset)
     return worker
+
+
+def _stage_unread(directory: Path) -> SandboxStage:
+    """Nothing has been made before the first state is written; if it is damaged, all that there may be is removed."""
+    return SandboxStage.PREPARING if (directory / STATE_FILE).exists() else SandboxStage.ABSENT
 
 
 def _untold_eviction(struck_at: float) -> StopRequest:
