@@ -16,7 +16,7 @@ from nodeguard.agent.sandbox import Sandbox
 from nodeguard.errors import CgroupGone
 from nodeguard.kernel import mount
 from nodeguard.model.pod import Container, EmptyDir, HostPath, VolumeMount
-from nodeguard.policy import env, limits
+from nodeguard.policy import env, limits, projection
 from nodeguard.policy.control import control_files
 from nodeguard.policy.oom import oom_score_adj, without_negative_scores
 from nodeguard.runtime import bundle, capability, image, rootfs, seccomp, user, volume
@@ -171,7 +171,7 @@ def _spec(plan: Blueprint, unpacked: image.UnpackedImage) -> bundle.ContainerSpe
     """Every question about the container answered."""
     sandbox, container, host = plan.sandbox, plan.container, plan.sandbox.host
     pod, context = sandbox.pod, container.security_context
-    values = env.container_env(pod, container, sandbox.facts)
+    values = projection.container_env(pod, container, sandbox.facts, sandbox.look_up)
     capabilities = capability.compute_capabilities(
         context.capabilities_add,
         context.capabilities_drop,

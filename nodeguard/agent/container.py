@@ -12,6 +12,7 @@ from nodeguard.agent.log import LogLine
 from nodeguard.agent.sandbox import Sandbox
 from nodeguard.model.pod import Container
 from nodeguard.model.status import ContainerStage, ContainerView, Termination
+from nodeguard.policy import projection
 from nodeguard.policy.backoff import next_backoff_seconds
 
 if TYPE_CHECKING:
@@ -57,6 +58,16 @@ class ContainerWorker:
         self._instance = Instance(self, plan)
         self._keep()
         self._instance.create()
+
+    def check_config(self) -> None:
+        """All that its variables need is there.
+
+        Raises:
+            RuntimeFailed: a ConfigMap or Secret, or a key in it, has to be there and is not.
+        """
+        if self._container.env_from or any(entry.key_ref for entry in self._container.env):
+            sandbox = self._sandbox
+            projection.container_env(sandbox.pod, self._container, sandbox.facts, sandbox.look_up)
 
     def start(self) -> None:
         """Let the created instance run."""

@@ -21,7 +21,6 @@ from nodeguard.agent.listener import Listener
 from nodeguard.agent.machine import read_machine
 from nodeguard.agent.node import Node
 from nodeguard.agent.notify import notifier, watchdog_seconds
-from nodeguard.agent.object_map import ObjectMap
 from nodeguard.agent.pod_sync import PodSync
 from nodeguard.agent.query import SummaryAnswer, Unanswerable, runtime_version
 from nodeguard.agent.reload import changed_settings, waiting_settings
@@ -33,7 +32,6 @@ from nodeguard.model.build import build_meta
 from nodeguard.model.buildplace import build_taints
 from nodeguard.model.link import Hello
 from nodeguard.model.meta import Event
-from nodeguard.model.objectref import ObjectRef
 
 log = logging.getLogger(__name__)
 
@@ -65,11 +63,10 @@ class Daemon:
             ),
         )
         self._loop = self._node.loop
-        self._objects = ObjectMap(self._object_changed)
         self._api = ApiSync(
             self._loop,
             self._hello,
-            objects=self._objects,
+            objects=self._node.config_objects,
             node=self._node_object,
             on_node=self._node_changed,
             answers={"summary": self._summary, "node": lambda _: self._node_object()},
@@ -180,11 +177,6 @@ class Daemon:
             "event type=%s reason=%s of=%s message=%s", event.type, event.reason, event.pod or event.node, event.message
         )
         self._api.tell_event(event)
-
-    def _object_changed(self, namespace: str, ref: ObjectRef) -> None:
-        for worker in self._node.workers:
-            if worker.pod.meta.namespace == namespace:
-                worker.object_changed(ref)
 
     def _look(self) -> None:
         self._server.look()

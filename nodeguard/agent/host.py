@@ -16,6 +16,7 @@ from nodeguard.agent.history_writer import History
 from nodeguard.agent.log import LogLine
 from nodeguard.agent.log_pump import LogPump
 from nodeguard.agent.loop import Loop
+from nodeguard.agent.object_map import ObjectMap
 from nodeguard.agent.record import Owner
 from nodeguard.agent.tree import Tree
 from nodeguard.agent.turnstile import Turnstile
@@ -141,5 +142,7 @@ class Host:
     allocatable: ResourceList
     resources: ResourceSettings
     settings: HostSettings
+    objects: ObjectMap
+    """The ConfigMaps and Secrets that pods may refer to."""
     keeper: Keeper | None = None
     """Who keeps pods beyond this process; None: whatever it starts ends with it."""

@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 STANDSTILL_SECONDS = 3.0
 """How long a container that has ended is kept for a reader that takes nothing of its log."""
 
+TOLD_SECONDS, ASK_SECONDS = 10.0, 0.2
+"""How long a container that was half made waits for its ConfigMaps and Secrets, and how often it looks for them."""
+
 HURRIED_PIECES = 64
 """What is still handed on of a log when pods are being stopped: 4 MiB."""
 
@@ -127,7 +130,20 @@ class Instance:
         elif is_stopping:
             self._end(VANISHED_EXIT_CODE, "ContainerStatusUnknown", "it was being made when the pod was to end")
         else:
-            self.create()
+            self._create_when_told(self._host.clock.now() + TOLD_SECONDS)
+
+    def _create_when_told(self, latest_at: float) -> None:
+        """A new process knows no ConfigMaps and Secrets before the API server has told of them."""
+        if self._over:
+            return
+        now = self._host.clock.now()
+        try:
+            self._worker.check_config()
+        except RuntimeFailed:
+            if now < latest_at:
+                self._host.loop.call_at(now + ASK_SECONDS, lambda: self._create_when_told(latest_at))
+                return
+        self.create()
 
     def _find(self) -> None:
         """The watch comes first, then the look: no end is missed between the two."""

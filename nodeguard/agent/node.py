@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from nodeguard.agent.host import Host, HostSettings, LogSink, Paths
 from nodeguard.agent.log_pump import LogPump
 from nodeguard.agent.loop import Loop
 from nodeguard.agent.machine import read_machine
+from nodeguard.agent.object_map import ObjectMap
 from nodeguard.agent.pod import PodWorker
 from nodeguard.agent.record import Owner, Record, pod_dirs, read_record
 from nodeguard.agent.root import prepare_root
@@ -31,8 +32,10 @@ from nodeguard.agent.watch import Watcher
 from nodeguard.errors import Conflict, HostLacks, InvalidInput, NotFound
 from nodeguard.kernel import proc, process
 from nodeguard.kernel.cgroup.detect import detect
+from nodeguard.model.configdata import ConfigData
 from nodeguard.model.eviction import EVICTED
 from nodeguard.model.meta import Event
+from nodeguard.model.objectref import ObjectRef
 from nodeguard.model.pod import Pod, PriorityClass
 from nodeguard.model.status import Phase
 from nodeguard.policy.effective import amount, effective_requests
@@ -70,8 +73,13 @@ class Node:
         on_log: LogSink | None,
         takes_logs: Callable[[], bool] = lambda: True,
         keeps: Keeper | None = None,
+        objects: Mapping[tuple[str, ObjectRef], ConfigData] | None = None,
     ) -> None:
-        """``on_log`` None: nobody wants lines, so logs are rotated and not read."""
+        """``on_log`` None: nobody wants lines, so logs are rotated and not read.
+
+        ``objects`` are all the ConfigMaps and Secrets there are, by namespace; None: they will be told.
+        """
+        self.config_objects = ObjectMap(self._object_changed, objects)
         self._config, self._keeps = config, keeps
         self._on_event, self._on_log, self._takes_logs = on_event, on_log, takes_logs
         self.clock = Clock()
@@ -316,6 +324,7 @@ class Node:
         watcher = Watcher(self.loop)
         open_files = process.raise_open_files()
         return Host(
+            objects=self.config_objects,
             keeper=None if self._keeps is None else replace(self._keeps, on_gone=self._traces_gone),
             clock=self.clock,
             loop=self.loop,
@@ -350,6 +359,11 @@ class Node:
     def _happened(self, event: Event) -> None:
         self._on_event(event)
         self.host.history.event(event)
+
+    def _object_changed(self, namespace: str, ref: ObjectRef) -> None:
+        for worker in tuple(self._workers):
+            if worker.pod.meta.namespace == namespace:
+                worker.object_changed(ref)
 
     def _worker(self, pod: Pod) -> PodWorker:
         return PodWorker(self.host, pod, qos_class(pod).qos, self._gone)

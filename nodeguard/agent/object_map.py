@@ -5,16 +5,14 @@ They stay in memory: what a Secret holds gets to a disk nowhere, into no log and
 
 from __future__ import annotations
 
-import base64
-import binascii
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from nodeguard.model.objectref import SECRET, ObjectRef
+from nodeguard.model.configdata import ConfigData, config_data
+from nodeguard.model.objectref import ObjectRef
 
 log = logging.getLogger(__name__)
 
@@ -24,20 +22,6 @@ MAX_BYTES = 64 << 20
 AHEAD_SECONDS = 60.0
 """How long an object is kept that no pod refers to yet."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfigData:
-    """What a ConfigMap or Secret holds, by key."""
-
-    data: Mapping[str, bytes] = field(default_factory=dict, repr=False)
-    version: str = ""
-
-    @property
-    def size_bytes(self) -> int:
-        """What it takes in memory, about."""
-        return sum(len(key) + len(value) for key, value in self.data.items())
-
-
 Key = tuple[str, ObjectRef]
 """Namespace and what it is called there."""
 
@@ -45,10 +29,14 @@ Key = tuple[str, ObjectRef]
 class ObjectMap:
     """Written by the loop's thread, read by any. ``changed(namespace, ref)`` is called in the loop's thread."""
 
-    def __init__(self, changed: Callable[[str, ObjectRef], None]) -> None:
+    def __init__(
+        self, changed: Callable[[str, ObjectRef], None], every: Mapping[Key, ConfigData] | None = None
+    ) -> None:
+        """``every`` are all that there are and will be; None: they will be told."""
         self._changed = changed
         self._lock = threading.Lock()
-        self._found: dict[Key, ConfigData | None] = {}
+        self._found: dict[Key, ConfigData | None] = dict(every or {})
+        self._is_complete = every is not None
         self._told_at: dict[Key, float] = {}
         self._size_bytes = 0
 
@@ -64,7 +52,7 @@ class ObjectMap:
             self._found[namespace, ref] = data
             self._told_at[namespace, ref] = time.monotonic()
             self._size_bytes += 0 if data is None else data.size_bytes
-        if data is None or before is None or data.data != before.data:
+        if data is None or before is None or data != before:
             self._changed(namespace, ref)
 
     def get(self, namespace: str, ref: ObjectRef) -> ConfigData | None:
@@ -74,6 +62,8 @@ class ObjectMap:
             KeyError: nobody has told yet whether there is one.
         """
         with self._lock:
+            if self._is_complete:
+                return self._found.get((namespace, ref))
             return self._found[namespace, ref]
 
     def keep_only(self, keys: Iterable[Key]) -> None:
@@ -84,25 +74,3 @@ class ObjectMap:
                 if key not in wanted and now - told_at >= AHEAD_SECONDS:
                     del self._found[key], self._told_at[key]
             self._size_bytes = sum(data.size_bytes for data in self._found.values() if data is not None)
-
-
-def config_data(kind: str, value: Mapping[str, Any]) -> ConfigData:
-    """What a v1 ConfigMap or Secret holds; what has no shape, or is no base64, is left out."""
-    found: dict[str, bytes] = {}
-    for field_name, is_base64 in (("data", kind == SECRET), ("binaryData", True), ("stringData", False)):
-        entries = value.get(field_name)
-        for key, text in entries.items() if isinstance(entries, Mapping) else ():
-            if isinstance(key, str) and isinstance(text, str):
-                content = _decoded(text) if is_base64 else text.encode("utf-8", "surrogatepass")
-                if content is not None:
-                    found[key] = content
-    metadata = value.get("metadata")
-    version = metadata.get("resourceVersion") if isinstance(metadata, Mapping) else ""
-    return ConfigData(data=found, version=version if isinstance(version, str) else "")
-
-
-def _decoded(text: str) -> bytes | None:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return None

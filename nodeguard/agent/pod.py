@@ -12,7 +12,7 @@ from nodeguard.agent.container import ContainerWorker
 from nodeguard.agent.host import Host
 from nodeguard.agent.loop import Timer
 from nodeguard.agent.sandbox import Sandbox
-from nodeguard.errors import CgroupGone, NodeguardError
+from nodeguard.errors import CgroupGone, NodeguardError, RuntimeFailed
 from nodeguard.kernel.cgroup.memory import MemorySample, read_memory
 from nodeguard.kernel.cgroup.process import count_processes
 from nodeguard.model.instant import rfc3339
@@ -44,6 +44,8 @@ class PodWorker:
         self._struck_at: float | None = None
         self._failure: Termination | None = None
         self._ever_initialized = False
+        self._blocked: dict[str, str] = {}
+        """Containers, or (without a name) volumes, that wait for a ConfigMap or Secret"""
         self._timer: Timer | None = None
         self._reconciling = False
         self._status: dict[str, Any] = {}
@@ -81,6 +83,7 @@ class PodWorker:
             stop=self._stop,
             ever_initialized=self._ever_initialized,
             failure=self._failure,
+            blocked=dict(self._blocked),
         )
 
     def status(self) -> dict[str, Any]:
@@ -110,11 +113,22 @@ class PodWorker:
         """The same pod with other labels and annotations."""
         self.pod = pod
         self._sandbox.update(pod, self.manifest(), self._started_at)
+        self._refresh_volumes()
 
     def object_changed(self, ref: ObjectRef) -> None:
         """A ConfigMap or Secret of the pod's namespace is there, or another one, or gone."""
-        if ref in self._sandbox.object_refs:
+        if ref in self._sandbox.object_refs and not self.is_gone:
+            self._refresh_volumes()
             self.reconcile()
+
+    def _refresh_volumes(self) -> None:
+        """Volumes follow what they show, running containers see it; their variables stay as they were."""
+        if self._stage is SandboxStage.READY and self._failure is None:
+            self.host.loop.in_thread(self._sandbox.refresh_volumes, self._volumes_refreshed)
+
+    def _volumes_refreshed(self, _: Any, error: BaseException | None) -> None:
+        if error is not None:
+            self.host.events.warning(self.pod.meta, "FailedMount", str(error))
 
     def terminations(self) -> list[tuple[str, Termination]]:
         """How each container that has ended ended the last time, in the order of the spec."""
@@ -253,6 +267,10 @@ class PodWorker:
 
     def _apply(self, action: lifecycle.Action) -> None:
         match action:
+            case lifecycle.PrepareSandbox() if self._lacks("", self._sandbox.check_volumes):
+                pass
+            case lifecycle.CreateContainer(name=name) if self._lacks(name, self._containers[name].check_config):
+                pass
             case lifecycle.PrepareSandbox():
                 self._stage = SandboxStage.PREPARING
                 self._keep()
@@ -273,6 +291,21 @@ class PodWorker:
                 self._containers[name].remove()
             case _:
                 assert_never(action)
+
+    def _lacks(self, container: str, check: Callable[[], None]) -> bool:
+        """Whether a ConfigMap or Secret is missing that has to be there; told once, tried again when one comes."""
+        if not self._sandbox.object_refs:
+            return False
+        before = self._blocked.pop(container, "")
+        try:
+            check()
+        except RuntimeFailed as e:
+            self._blocked[container] = str(e)
+            if str(e) != before:
+                reason, words = ("Failed", f"Error: {e}") if container else (e.reason, str(e))
+                self.host.events.warning(self.pod.meta, reason, words, container or None)
+            return True
+        return False
 
     def _sandbox_prepared(self, _: Any, error: BaseException | None) -> None:
         self._stage = SandboxStage.READY
@@ -362,7 +395,8 @@ class PodWorker:
 
     def _sandbox_undone(self, _: Any, error: BaseException | None) -> None:
         if error is None and self._stop is None:
-            self.host.loop.in_thread(self._sandbox.prepare, self._sandbox_prepared)
+            self._stage = SandboxStage.ABSENT
+            self.reconcile()
         else:
             self._sandbox_prepared(None, error)
 

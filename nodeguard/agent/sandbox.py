@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
@@ -16,15 +17,16 @@ from nodeguard.agent import pause
 from nodeguard.agent.host import Host
 from nodeguard.agent.pid_limit import PidLimits
 from nodeguard.agent.record import POD_FILE, RECORD_FILE, STATE_FILE, Record
-from nodeguard.errors import CgroupGone
+from nodeguard.errors import CgroupGone, RuntimeFailed
 from nodeguard.kernel import mount, namespace
 from nodeguard.kernel.cgroup.driver import Killer
 from nodeguard.kernel.cgroup.memory import MemoryMeter
+from nodeguard.model.configdata import ConfigData
 from nodeguard.model.objectref import ObjectRef, object_refs
-from nodeguard.model.pod import EmptyDir, HostPath, Pod, QOSClass
-from nodeguard.policy import effective, limits
+from nodeguard.model.pod import DownwardAPI, EmptyDir, HostPath, Pod, Projected, QOSClass
+from nodeguard.policy import effective, limits, projection
 from nodeguard.policy.control import control_files
-from nodeguard.policy.env import NodeFacts, downward_files
+from nodeguard.policy.env import NodeFacts
 from nodeguard.runtime import volume
 from nodeguard.runtime.tree import remove_tree
 
@@ -55,6 +57,8 @@ class Sandbox:
         self.meter: MemoryMeter | None = None
         self.pid_limits = PidLimits(host, pod, self.cgroup)
         self._keeps_open = False
+        self._refreshing = threading.Lock()
+        self._is_removed = False
         self.facts = NodeFacts(node_name=host.settings.node_name, allocatable=host.allocatable)
 
     @cached_property
@@ -113,6 +117,7 @@ class Sandbox:
     def prepare(self) -> None:
         """Make everything; ``record`` has been called."""
         host = self.host
+        self._is_removed = False
         self._record().write(self.state_dir)  # /run may be empty after a restart of the host, this is not
         self.log_dir.mkdir(parents=True, mode=0o755, exist_ok=host.keeper is not None)
         self._make_cgroup()
@@ -125,8 +130,39 @@ class Sandbox:
             self.pod,
             self.state_dir,
             memory_bound_bytes=self._memory_volume_bound(),
-            downward=lambda source: downward_files(self.pod, source, self.facts),
+            files=self._files,
         )
+
+    def refresh_volumes(self) -> None:
+        """Have the volumes that nodeguard writes hold what is to be in them now; in a worker thread.
+
+        Raises:
+            RuntimeFailed: something that has to be there is not.
+        """
+        with self._refreshing:  # one of two that come together might bring back what was before
+            if self.volumes and not self._is_removed:
+                volume.refresh(self.pod, self.state_dir, self._files)
+
+    def look_up(self, ref: ObjectRef) -> ConfigData | None:
+        """A ConfigMap or Secret of the pod's namespace."""
+        return self.host.objects.get(self.pod.meta.namespace, ref)
+
+    def _files(self, source: DownwardAPI | Projected) -> list[projection.ProjectedFile]:
+        return projection.volume_files(self.pod, source, self.facts, self.look_up)
+
+    def check_volumes(self) -> None:
+        """All that volumes need is there.
+
+        Raises:
+            RuntimeFailed: a ConfigMap or Secret has to be there and is not; says for which volume.
+        """
+        for each in self.pod.volumes:
+            if isinstance(each.source, Projected):
+                try:
+                    self._files(each.source)
+                except RuntimeFailed as e:
+                    message = f'MountVolume.SetUp failed for volume "{each.name}" : {e}'
+                    raise RuntimeFailed(message, reason="FailedMount") from e
 
     def resume(self) -> None:
         """All is there: another process prepared it."""
@@ -161,6 +197,8 @@ class Sandbox:
 
     def remove(self) -> None:
         """Remove everything; the record goes last. Where pods are kept, it stays, and so do the logs."""
+        with self._refreshing:
+            self._is_removed = True
         self.host.driver.kill(self.cgroup)
         if self._shares_pids:
             pause.stop(self.host, uid=self.uid, pod_run_dir=self.run_dir)

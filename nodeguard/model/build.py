@@ -1,11 +1,11 @@
 """The typed pod from its JSON object: well formed, defaults applied, quantities as ``Quantity``.
 
-What nodeguard cannot run (volumes of other kinds, variables from Secrets) is left out; a finding told of it.
+What nodeguard cannot run (volumes of other kinds) is left out; a finding told of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from nodeguard.model.buildplace import build_affinity, build_tolerations
@@ -13,6 +13,7 @@ from nodeguard.model.check.container import plain_capability
 from nodeguard.model.default import is_sidecar
 from nodeguard.model.instant import parse_rfc3339
 from nodeguard.model.meta import ObjectMeta
+from nodeguard.model.objectref import CONFIG_MAP, SECRET, ObjectRef
 from nodeguard.model.pod import (
     NO_STATUS,
     Container,
@@ -21,12 +22,17 @@ from nodeguard.model.pod import (
     DownwardAPI,
     DownwardFile,
     EmptyDir,
+    EnvFrom,
     EnvVar,
     FieldRef,
     GivenStatus,
     HostAlias,
     HostPath,
+    KeyFile,
+    KeyRef,
+    ObjectFiles,
     Pod,
+    Projected,
     QOSClass,
     ResourceFieldRef,
     ResourceRequirements,
@@ -122,6 +128,7 @@ def _container(item: dict[str, Any], kind: ContainerKind, pod_security: dict[str
         args=tuple(item.get("args", ())),
         working_dir=item.get("workingDir", ""),
         env=tuple(_variable(variable) for variable in item.get("env", ())),
+        env_from=tuple(env for source in item.get("envFrom", ()) if (env := _env_from(source)) is not None),
         ports=tuple(
             ContainerPort(
                 container_port=port["containerPort"],
@@ -163,7 +170,24 @@ def _variable(item: dict[str, Any]) -> EnvVar:
         value=None if source else item.get("value", ""),
         field_ref=_field_ref(source),
         resource_field_ref=_resource_ref(source),
+        key_ref=_key_ref(source),
     )
+
+
+def _key_ref(source: dict[str, Any]) -> KeyRef | None:
+    for name, kind in (("configMapKeyRef", CONFIG_MAP), ("secretKeyRef", SECRET)):
+        if name in source:
+            ref = ObjectRef(kind=kind, name=source[name].get("name", ""))
+            return KeyRef(ref=ref, key=source[name]["key"], optional=source[name].get("optional", False))
+    return None
+
+
+def _env_from(source: dict[str, Any]) -> EnvFrom | None:
+    for name, kind in (("configMapRef", CONFIG_MAP), ("secretRef", SECRET)):
+        if name in source:
+            ref = ObjectRef(kind=kind, name=source[name].get("name", ""))
+            return EnvFrom(ref=ref, prefix=source.get("prefix", ""), optional=source[name].get("optional", False))
+    return None
 
 
 def _field_ref(source: dict[str, Any]) -> FieldRef | None:
@@ -218,24 +242,57 @@ def _is_local(item: dict[str, Any]) -> bool:
 
 
 def _volume(item: dict[str, Any]) -> Volume | None:
-    source: EmptyDir | HostPath | DownwardAPI
+    source: EmptyDir | HostPath | DownwardAPI | Projected
     if "emptyDir" in item:
         source = EmptyDir(medium=item["emptyDir"].get("medium", ""), size_limit=item["emptyDir"].get("sizeLimit"))
     elif "hostPath" in item:
         source = HostPath(path=item["hostPath"]["path"], type=item["hostPath"]["type"])
     elif "downwardAPI" in item:
-        source = DownwardAPI(
-            items=tuple(
-                DownwardFile(
-                    path=file["path"],
-                    field_ref=_field_ref(file),
-                    resource_field_ref=_resource_ref(file),
-                    mode=file.get("mode"),
-                )
-                for file in item["downwardAPI"].get("items", ())
-            ),
-            default_mode=item["downwardAPI"]["defaultMode"],
-        )
+        source = _downward(item["downwardAPI"], item["downwardAPI"]["defaultMode"])
+    elif "configMap" in item:
+        given = item["configMap"]
+        files = _object_files(CONFIG_MAP, given.get("name", ""), given)
+        source = Projected(sources=(files,), default_mode=given["defaultMode"], in_memory=False)
+    elif "secret" in item:
+        given = item["secret"]
+        files = _object_files(SECRET, given.get("secretName", ""), given)
+        source = Projected(sources=(files,), default_mode=given["defaultMode"])
+    elif "projected" in item:
+        given = item["projected"]
+        sources = tuple(_projections(given.get("sources", ()), given["defaultMode"]))
+        source = Projected(sources=sources, default_mode=given["defaultMode"])
     else:
         return None
     return Volume(name=item["name"], source=source)
+
+
+def _projections(items: Iterable[dict[str, Any]], default_mode: int) -> Iterator[ObjectFiles | DownwardAPI]:
+    for item in items:
+        if "downwardAPI" in item:
+            yield _downward(item["downwardAPI"], default_mode)
+        for name, kind in (("configMap", CONFIG_MAP), ("secret", SECRET)):
+            if name in item:
+                yield _object_files(kind, item[name].get("name", ""), item[name])
+
+
+def _object_files(kind: str, name: str, given: dict[str, Any]) -> ObjectFiles:
+    return ObjectFiles(
+        ref=ObjectRef(kind=kind, name=name),
+        items=tuple(KeyFile(key=one["key"], path=one["path"], mode=one.get("mode")) for one in given.get("items", ())),
+        optional=given.get("optional", False),
+    )
+
+
+def _downward(given: dict[str, Any], default_mode: int) -> DownwardAPI:
+    return DownwardAPI(
+        items=tuple(
+            DownwardFile(
+                path=file["path"],
+                field_ref=_field_ref(file),
+                resource_field_ref=_resource_ref(file),
+                mode=file.get("mode"),
+            )
+            for file in given.get("items", ())
+        ),
+        default_mode=default_mode,
+    )

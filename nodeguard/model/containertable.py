@@ -13,7 +13,6 @@ from nodeguard.model.fieldtype import refused as u
 from nodeguard.model.fieldtype import warned as w
 from nodeguard.model.podtable import ID, RESTART_POLICIES
 
-_NO_CONFIG = "ConfigMaps and Secrets are not supported yet"
 _NO_PROBE = {
     "liveness": "a container that hangs is not restarted",
     "readiness": "a container that runs counts as ready",
@@ -29,7 +28,7 @@ _CONTAINER: dict[str, Field] = {
     "args": h("[]string", "Arguments; $(VAR) is expanded."),
     "workingDir": h("string", "Directory to start in."),
     "ports": w("[]ContainerPort", "Ports the container listens on.", not_yet("ports are not published")),
-    "envFrom": u("[]EnvFromSource", "Variables from a ConfigMap or Secret.", _NO_CONFIG),
+    "envFrom": h("[]EnvFromSource", "Variables from a ConfigMap or Secret."),
     "env": h("[]EnvVar", "Variables."),
     "resources": h("ResourceRequirements", "Requests and limits."),
     "resizePolicy": w(
@@ -62,6 +61,16 @@ _CONTAINER: dict[str, Field] = {
     "tty": h("bool", "Give the container a terminal.", default=False),
 }
 
+_OPTIONAL = {
+    "name": h("string", "Name."),
+    "optional": h("bool", "Whether it may be missing."),
+}
+_KEY = {
+    "name": h("string", "Name."),
+    "key": h("string!", "Key."),
+    "optional": h("bool", "Whether it may be missing."),
+}
+
 CONTAINER: Table = {
     "Container": _CONTAINER,
     "EphemeralContainer": {**_CONTAINER, "targetContainerName": h("string", "Container whose processes are shared.")},
@@ -74,13 +83,11 @@ CONTAINER: Table = {
     },
     "EnvFromSource": {
         "prefix": h("string", "Put before every name.", syntax="env_name"),
-        "configMapRef": h("OptionalReference", "ConfigMap."),
-        "secretRef": h("OptionalReference", "Secret."),
+        "configMapRef": h("ConfigMapEnvSource", "ConfigMap."),
+        "secretRef": h("SecretEnvSource", "Secret."),
     },
-    "OptionalReference": {
-        "name": h("string", "Name."),
-        "optional": h("bool", "Whether it may be missing."),
-    },
+    "ConfigMapEnvSource": _OPTIONAL,
+    "SecretEnvSource": _OPTIONAL,
     "EnvVar": {
         "name": h("string!", "Name.", syntax="env_name"),
         "value": h("string", "Value; $(VAR) is expanded."),
@@ -89,8 +96,8 @@ CONTAINER: Table = {
     "EnvVarSource": {
         "fieldRef": h("ObjectFieldSelector", "Field of the pod."),
         "resourceFieldRef": h("ResourceFieldSelector", "Request or limit of a container."),
-        "configMapKeyRef": u("KeySelector", "Key of a ConfigMap.", _NO_CONFIG),
-        "secretKeyRef": u("KeySelector", "Key of a Secret.", _NO_CONFIG),
+        "configMapKeyRef": h("ConfigMapKeySelector", "Key of a ConfigMap."),
+        "secretKeyRef": h("SecretKeySelector", "Key of a Secret."),
         "fileKeyRef": u("FileKeySelector", "Key of a file in a volume.", "variables from files are not supported yet"),
     },
     "ObjectFieldSelector": {
@@ -102,11 +109,8 @@ CONTAINER: Table = {
         "resource": h("string!", "Such as limits.cpu."),
         "divisor": h("quantity", "Unit of the value.", default="1"),
     },
-    "KeySelector": {
-        "name": h("string", "Name."),
-        "key": h("string!", "Key."),
-        "optional": h("bool", "Whether it may be missing."),
-    },
+    "ConfigMapKeySelector": _KEY,
+    "SecretKeySelector": _KEY,
     "FileKeySelector": {
         "volumeName": h("string!", "Volume."),
         "path": h("string!", "File in it.", syntax="relative_path"),

@@ -112,7 +112,9 @@ def _default_volume(volume: dict[str, Any]) -> None:
     for kind in _WITH_MODE:
         if kind in volume:
             volume[kind].setdefault("defaultMode", 0o644)
-    for item in volume.get("downwardAPI", {}).get("items", ()):
+    downward = [volume.get("downwardAPI", {})]
+    downward += [source.get("downwardAPI", {}) for source in volume.get("projected", {}).get("sources", ())]
+    for item in (item for source in downward for item in source.get("items", ())):
         _default_field_ref(item)
 
 

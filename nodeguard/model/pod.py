@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from nodeguard.model.meta import Condition, ObjectMeta
+from nodeguard.model.objectref import ObjectRef
 from nodeguard.model.placement import Affinity, Toleration
 from nodeguard.model.quantity import Quantity
 
@@ -74,13 +75,32 @@ class ResourceFieldRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRef:
+    """``configMapKeyRef`` or ``secretKeyRef``: one key of an object of the pod's namespace."""
+
+    ref: ObjectRef
+    key: str
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvFrom:
+    """One entry of ``envFrom``: every key of an object as a variable."""
+
+    ref: ObjectRef
+    prefix: str = ""
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnvVar:
-    """One entry of ``env``; at most one of the three sources is set."""
+    """One entry of ``env``; at most one of the four sources is set."""
 
     name: str
     value: str | None = None
     field_ref: FieldRef | None = None
     resource_field_ref: ResourceFieldRef | None = None
+    key_ref: KeyRef | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +169,7 @@ class Container:
     args: tuple[str, ...] = ()
     working_dir: str = ""
     env: tuple[EnvVar, ...] = ()
+    env_from: tuple[EnvFrom, ...] = ()
     ports: tuple[ContainerPort, ...] = ()
     resources: ResourceRequirements = ResourceRequirements()
     volume_mounts: tuple[VolumeMount, ...] = ()
@@ -197,11 +218,41 @@ class DownwardAPI:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyFile:
+    """One key of a ConfigMap or Secret as a file."""
+
+    key: str
+    path: str
+    mode: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectFiles:
+    """The keys of a ConfigMap or Secret as files; all of them where ``items`` names none."""
+
+    ref: ObjectRef
+    items: tuple[KeyFile, ...] = ()
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Projected:
+    """A ``configMap``, ``secret`` or ``projected`` volume: files from all of its sources in one directory.
+
+    Those that may hold secrets are ``in_memory``.
+    """
+
+    sources: tuple[ObjectFiles | DownwardAPI, ...] = ()
+    default_mode: int = 0o644
+    in_memory: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Volume:
     """One entry of ``volumes`` that nodeguard can mount."""
 
     name: str
-    source: EmptyDir | HostPath | DownwardAPI
+    source: EmptyDir | HostPath | DownwardAPI | Projected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from nodeguard.model.pod import ContainerKind
@@ -124,3 +124,5 @@ class PodView:
     """An app container has been started at least once."""
     failure: Termination | None = None
     """The sandbox could not be made; the pod fails with this."""
+    blocked: Mapping[str, str] = field(default_factory=dict)
+    """Containers that wait for a ConfigMap or Secret, with the words that say for which."""

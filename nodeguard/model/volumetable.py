@@ -12,7 +12,11 @@ from nodeguard.model.fieldtype import honoured as h
 from nodeguard.model.fieldtype import refused as u
 from nodeguard.model.fieldtype import warned as w
 
-_OURS = "this kind of volume is not supported yet; supported are emptyDir, hostPath and downwardAPI"
+_OURS = (
+    "this kind of volume is not supported yet; "
+    "supported are emptyDir, hostPath, downwardAPI, configMap, secret, projected"
+)
+_NO_ISSUER = "not supported: on one host nobody issues tokens or certificates to pods"
 _MODE: dict[str, Any] = {"low": 0, "high": 0o777}
 _USER = not_yet("files belong to root")
 
@@ -25,6 +29,12 @@ _DEFAULT_USER = w("int64", "Owner of files that name none.", _USER)
 _FILE_USER = w("int64", "Owner.", _USER)
 _LABELS = h("LabelSelector", "Labels to select by.")
 
+_PROJECTION = {
+    "name": h("string", "Name."),
+    "items": h("[]KeyToPath", "Keys to show as files."),
+    "optional": _OPTIONAL,
+}
+
 
 def _foreign(type: str, doc: str) -> Field:  # noqa: A002 - the column's name
     return u(type, doc, _OURS)
@@ -36,9 +46,9 @@ VOLUME: Table = {
         "emptyDir": h("EmptyDirVolumeSource", "Empty directory that lives as long as the pod."),
         "hostPath": h("HostPathVolumeSource", "File or directory of the host."),
         "downwardAPI": h("DownwardAPIVolumeSource", "Files that tell of the pod."),
-        "configMap": _foreign("ConfigMapVolumeSource", "Files from a ConfigMap."),
-        "secret": _foreign("SecretVolumeSource", "Files from a Secret."),
-        "projected": _foreign("ProjectedVolumeSource", "Several sources in one directory."),
+        "configMap": h("ConfigMapVolumeSource", "Files from a ConfigMap."),
+        "secret": h("SecretVolumeSource", "Files from a Secret."),
+        "projected": h("ProjectedVolumeSource", "Several sources in one directory."),
         "persistentVolumeClaim": _foreign("PersistentVolumeClaimVolumeSource", "Claimed storage."),
         "ephemeral": _foreign("EphemeralVolumeSource", "Storage claimed for this pod."),
         "csi": _foreign("CSIVolumeSource", "Volume of a CSI driver."),
@@ -118,18 +128,15 @@ VOLUME: Table = {
         "defaultUser": _DEFAULT_USER,
     },
     "VolumeProjection": {
-        "configMap": h("ObjectProjection", "Keys of a ConfigMap."),
-        "secret": h("ObjectProjection", "Keys of a Secret."),
+        "configMap": h("ConfigMapProjection", "Keys of a ConfigMap."),
+        "secret": h("SecretProjection", "Keys of a Secret."),
         "downwardAPI": h("DownwardAPIProjection", "Fields of the pod."),
-        "serviceAccountToken": h("ServiceAccountTokenProjection", "Token."),
-        "clusterTrustBundle": h("ClusterTrustBundleProjection", "Certificates to trust."),
-        "podCertificate": h("PodCertificateProjection", "Certificate of the pod."),
+        "serviceAccountToken": u("ServiceAccountTokenProjection", "Token.", _NO_ISSUER),
+        "clusterTrustBundle": u("ClusterTrustBundleProjection", "Certificates to trust.", _NO_ISSUER),
+        "podCertificate": u("PodCertificateProjection", "Certificate of the pod.", _NO_ISSUER),
     },
-    "ObjectProjection": {
-        "name": h("string", "Name."),
-        "items": h("[]KeyToPath", "Keys to show as files."),
-        "optional": _OPTIONAL,
-    },
+    "ConfigMapProjection": _PROJECTION,
+    "SecretProjection": _PROJECTION,
     "DownwardAPIProjection": {"items": h("[]DownwardAPIVolumeFile", "Files.")},
     "ServiceAccountTokenProjection": {
         "audience": h("string", "Who the token is for."),
@@ -168,13 +175,18 @@ VOLUME: Table = {
         "volumeName": h("string", "Volume to use."),
         "storageClassName": h("string", "StorageClass."),
         "volumeMode": h("string", "Filesystem or Block.", words=("Filesystem", "Block")),
-        "dataSource": h("TypedObjectReference", "What to fill it from."),
+        "dataSource": h("TypedLocalObjectReference", "What to fill it from."),
         "dataSourceRef": h("TypedObjectReference", "What to fill it from."),
         "volumeAttributesClassName": h("string", "VolumeAttributesClass."),
     },
     "VolumeResourceRequirements": {
         "limits": h("map[string]quantity", "Most."),
         "requests": h("map[string]quantity", "Least."),
+    },
+    "TypedLocalObjectReference": {
+        "apiGroup": h("string", "API group."),
+        "kind": h("string!", "Kind."),
+        "name": h("string!", "Name."),
     },
     "TypedObjectReference": {
         "apiGroup": h("string", "API group."),

@@ -8,11 +8,11 @@ Variables that Kubernetes makes from Services are not made: one host has no Serv
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from nodeguard.errors import RuntimeFailed
-from nodeguard.model.pod import Container, DownwardAPI, FieldRef, Pod, ResourceFieldRef, ResourceList
+from nodeguard.model.pod import Container, DownwardAPI, FieldRef, KeyRef, Pod, ResourceFieldRef, ResourceList
 from nodeguard.model.quantity import Quantity
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -66,14 +66,29 @@ def expand_strictly(text: str, values: Mapping[str, str]) -> str:
     return expand(text, values)
 
 
-def container_env(pod: Pod, container: Container, facts: NodeFacts) -> dict[str, str]:
+def container_env(
+    pod: Pod,
+    container: Container,
+    facts: NodeFacts,
+    *,
+    from_objects: Mapping[str, str] | None = None,
+    key_value: Callable[[KeyRef], str | None] | None = None,
+) -> dict[str, str]:
     """The variables of ``env``, in order; a later entry may refer to earlier ones, and the last of one name counts.
+
+    ``from_objects`` are those of ``envFrom``, which come before; ``key_value`` gives that of a ConfigMap's or Secret's
+    key, None when the variable is not to be set.
 
     Raises:
         RuntimeFailed: a reference cannot be resolved.
     """
-    values: dict[str, str] = {}
+    values: dict[str, str] = dict(from_objects or {})
     for entry in container.env:
+        if entry.key_ref is not None:
+            found = None if key_value is None else key_value(entry.key_ref)
+            if found is not None:
+                values[entry.name] = found
+            continue
         if entry.field_ref is not None:
             value = field_value(pod, entry.field_ref, facts)
         elif entry.resource_field_ref is not None:

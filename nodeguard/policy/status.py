@@ -16,6 +16,7 @@ from nodeguard.policy.backoff import MAX_BACKOFF_SECONDS, restart_at
 from nodeguard.policy.lifecycle import init_failed, is_initialized, should_restart
 
 CRASH_LOOP = "CrashLoopBackOff"
+CONFIG_ERROR = "CreateContainerConfigError"
 
 
 def phase(pod: Pod, view: PodView) -> Phase:
@@ -110,6 +111,8 @@ def _state(
 ) -> dict[str, Any]:
     if seen.is_running:
         return {"running": {"startedAt": rfc3339(seen.started_at or now)}}
+    if container.name in view.blocked and not seen.is_alive:
+        return {"waiting": {"reason": CONFIG_ERROR, "message": view.blocked[container.name]}}
     if seen.has_ended and seen.ended is not None:
         due = restart_at(seen, max_backoff_seconds)
         if view.stop is None and due > now and should_restart(pod, container, seen.ended):

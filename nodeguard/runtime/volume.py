@@ -1,4 +1,4 @@
-"""Volumes: emptyDir, hostPath and downwardAPI on the host, and their mounts in a container.
+"""Volumes of a pod on the host, and their mounts in a container.
 
 Everything of a pod lies below its state directory: ``volumes/<name>``, and ``subpaths/<container>/<n>`` for subPath.
 
@@ -13,12 +13,13 @@ import stat
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from nodeguard.errors import RuntimeFailed
 from nodeguard.kernel import mount, path, quota
-from nodeguard.model.pod import DownwardAPI, EmptyDir, HostPath, Pod, Volume, VolumeMount
+from nodeguard.model.pod import DownwardAPI, EmptyDir, HostPath, Pod, Projected, Volume, VolumeMount
+from nodeguard.runtime import projected
 from nodeguard.runtime.bundle import Mount
+from nodeguard.runtime.projected import FileContent
 from nodeguard.runtime.tree import remove_tree
 
 __all__ = ["FileContent", "mount_volume", "prepare", "remove", "remove_tree"]
@@ -36,22 +37,6 @@ _TYPE_CHECKS: Mapping[str, tuple[Callable[[int], bool], str]] = {
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-class FileContent(Protocol):
-    """One file of a downwardAPI volume."""
-
-    @property
-    def path(self) -> str:
-        """Where, relative to the volume."""
-
-    @property
-    def content(self) -> str:
-        """What is in it."""
-
-    @property
-    def mode(self) -> int:
-        """Permission bits."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Place:
     """A volume being prepared."""
@@ -66,12 +51,12 @@ def prepare(
     state_dir: Path,
     *,
     memory_bound_bytes: int | None,
-    downward: Callable[[DownwardAPI], Iterable[FileContent]],
+    files: Callable[[DownwardAPI | Projected], Iterable[FileContent]],
 ) -> dict[str, Path]:
     """Make every volume of the pod; returns where each lies on the host. May be repeated.
 
-    ``memory_bound_bytes`` bounds memory volumes beside their sizeLimit; ``downward`` gives the files of a downwardAPI
-    volume.
+    ``memory_bound_bytes`` bounds memory volumes beside their sizeLimit; ``files`` gives those of a volume whose content
+    nodeguard writes.
 
     Raises:
         RuntimeFailed: a host path is missing or of the wrong type, or the disk is full.
@@ -85,8 +70,11 @@ def prepare(
                     places[volume.name] = _empty_dir(place, volume.source, memory_bound_bytes)
                 case HostPath():
                     places[volume.name] = _host_path(volume.source)
-                case DownwardAPI():
-                    places[volume.name] = _downward(place, downward(volume.source))
+                case DownwardAPI() | Projected():
+                    in_memory = isinstance(volume.source, Projected) and volume.source.in_memory
+                    projected.ensure_directory(place.directory, in_memory=in_memory)
+                    projected.write(place.directory, files(volume.source), gid=pod.fs_group)
+                    places[volume.name] = place.directory
         except OSError as e:
             raise _set_up_failed(volume.name, f"{e.filename or place.directory}: {e.strerror}") from e
         except _WrongHostPath as e:
@@ -199,29 +187,18 @@ def _make_directories(where: Path) -> None:
         os.close(here)
 
 
-def _downward(place: _Place, files: Iterable[FileContent]) -> Path:
-    """Files behind ``..data``, as Kubernetes lays them out, so that all of them change at once."""
-    directory = place.directory
-    directory.mkdir(parents=True, exist_ok=True)
-    directory.chmod(0o755)
-    version = directory / "..1"
-    if (directory / "..data").is_symlink():
-        return directory
-    version.mkdir(exist_ok=True)
-    for file in files:
-        target = version / file.path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(file.content, encoding="utf-8")
-        mode = file.mode
-        if place.fs_group is not None:
-            os.chown(target, 0, place.fs_group)
-            mode |= 0o440
-        target.chmod(mode)
-        top = Path(file.path).parts[0]
-        if not (directory / top).is_symlink():
-            (directory / top).symlink_to(Path("..data") / top)
-    (directory / "..data").symlink_to("..1")
-    return directory
+def refresh(pod: Pod, state_dir: Path, files: Callable[[DownwardAPI | Projected], Iterable[FileContent]]) -> None:
+    """Have the volumes whose content nodeguard writes hold what they are to hold now.
+
+    Raises:
+        RuntimeFailed: something that has to be there is not, or the disk is full. What is not refreshed stays.
+    """
+    for volume in pod.volumes:
+        if isinstance(volume.source, DownwardAPI | Projected):
+            try:
+                projected.write(state_dir / "volumes" / volume.name, files(volume.source), gid=pod.fs_group)
+            except OSError as e:
+                raise _set_up_failed(volume.name, f"{e.filename or state_dir}: {e.strerror}") from e
 
 
 def _pin_sub_path(volume: Path, sub_path: str, target: Path) -> Path:

@@ -12,7 +12,19 @@ from nodeguard.model.decode import Manifests, decode
 from nodeguard.model.document import Document, parse
 from nodeguard.model.field import OBJECTS
 from nodeguard.model.finding import Severity
-from nodeguard.model.pod import ContainerKind, DownwardAPI, EmptyDir, HostPath, RestartPolicy
+from nodeguard.model.objectref import ObjectRef
+from nodeguard.model.pod import (
+    ContainerKind,
+    DownwardAPI,
+    EmptyDir,
+    EnvFrom,
+    HostPath,
+    KeyFile,
+    KeyRef,
+    ObjectFiles,
+    Projected,
+    RestartPolicy,
+)
 from nodeguard.model.quantity import Quantity
 
 POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n"
@@ -280,10 +292,9 @@ def test_priority_classes() -> None:
             "unsupported: f:8: spec.os.name: valid Kubernetes, but not possible here: this host runs Linux",
         ),
         (
-            "volumes: [{name: v, configMap: {name: c}}]",
-            "unsupported: f:8: spec.volumes[0].configMap: valid Kubernetes, but not possible here: this kind of "
-            "volume is not "
-            "supported yet; supported are emptyDir, hostPath and downwardAPI",
+            "volumes: [{name: v, nfs: {server: s, path: /p}}]",
+            "unsupported: f:8: spec.volumes[0].nfs: valid Kubernetes, but not possible here: this kind of volume is "
+            "not supported yet; supported are emptyDir, hostPath, downwardAPI, configMap, secret, projected",
         ),
     ],
 )
@@ -315,12 +326,12 @@ def test_one_warning_per_field_however_often_it_occurs() -> None:
 
 def test_what_is_unsupported_is_left_out_of_the_pod() -> None:
     manifests = read(
-        POD + CONTAINER + "    env: [{name: A, valueFrom: {secretKeyRef: {name: s, key: k}}}]\n"
-        "    envFrom: [{configMapRef: {name: c}}]\n    volumeDevices: [{name: v, devicePath: /dev/v}]\n"
+        POD + CONTAINER + "    env: [{name: A, valueFrom: {fileKeyRef: {volumeName: v, path: p, key: k}}}]\n"
+        "    volumeDevices: [{name: v, devicePath: /dev/v}]\n"
         "  volumes: [{name: v, nfs: {server: s, path: /p}}]\n"
     )
     assert {finding.severity for finding in manifests.findings} == {Severity.UNSUPPORTED}
-    assert len(manifests.findings) == len(manifests.refusals) == 4
+    assert len(manifests.findings) == len(manifests.refusals) == 3
     assert manifests.errors == ()
     assert manifests.pods[0].volumes == ()
 
@@ -931,3 +942,62 @@ def test_no_change_of_a_good_pod_makes_it_raise(data: st.DataObject) -> None:
 @given(st.text(alphabet="abP:-[]{}&*\"'# \n1", max_size=60))
 def test_no_text_makes_it_raise(text: str) -> None:
     well_said(decode(parse(f"apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec: {text}", "x")))
+
+
+def test_config_maps_and_secrets_of_a_pod() -> None:
+    manifests = read(
+        POD + CONTAINER + "    env:\n"
+        "    - {name: A, valueFrom: {secretKeyRef: {name: s, key: k}}}\n"
+        "    - {name: B, valueFrom: {configMapKeyRef: {name: c, key: k, optional: true}}}\n"
+        "    envFrom: [{configMapRef: {name: c}, prefix: P_}, {secretRef: {name: s, optional: true}}]\n"
+        "  volumes:\n"
+        "  - {name: v1, configMap: {name: c, items: [{key: k, path: a/b, mode: 256}]}}\n"
+        "  - {name: v2, secret: {secretName: s, defaultMode: 256, optional: true}}\n"
+        "  - name: v3\n"
+        "    projected:\n"
+        "      sources:\n"
+        "      - configMap: {name: c}\n"
+        "      - downwardAPI: {items: [{path: n, fieldRef: {fieldPath: metadata.name}}]}\n"
+    )
+    assert manifests.findings == ()
+    container, volumes = manifests.pods[0].containers[0], manifests.pods[0].volumes
+    c, s = ObjectRef(kind="ConfigMap", name="c"), ObjectRef(kind="Secret", name="s")
+    assert [entry.key_ref for entry in container.env] == [
+        KeyRef(ref=s, key="k"),
+        KeyRef(ref=c, key="k", optional=True),
+    ]
+    assert container.env_from == (EnvFrom(ref=c, prefix="P_"), EnvFrom(ref=s, optional=True))
+    assert volumes[0].source == Projected(
+        sources=(ObjectFiles(ref=c, items=(KeyFile(key="k", path="a/b", mode=0o400),)),), in_memory=False
+    )
+    assert volumes[1].source == Projected(sources=(ObjectFiles(ref=s, optional=True),), default_mode=0o400)
+    assert isinstance(volumes[2].source, Projected)
+    assert [type(source).__name__ for source in volumes[2].source.sources] == ["ObjectFiles", "DownwardAPI"]
+    assert volumes[2].source.in_memory
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("    envFrom: [{configMapRef: {}}]\n", "envFrom[0].configMapRef.name: required, but missing"),
+        ("    envFrom: [{secretRef: {name: S}}]\n", "envFrom[0].secretRef.name: found 'S'"),
+        (
+            "    env: [{name: A, valueFrom: {secretKeyRef: {key: k}}}]\n",
+            "env[0].valueFrom.secretKeyRef.name: required, but missing",
+        ),
+        ("  volumes: [{name: v, configMap: {}}]\n", "volumes[0].configMap.name: required, but missing"),
+        ("  volumes: [{name: v, secret: {}}]\n", "volumes[0].secret.secretName: required, but missing"),
+        (
+            "  volumes: [{name: v, secret: {secretName: s, items: [{key: a, path: x}, {key: b, path: x}]}}]\n",
+            "volumes[0].secret.items[1].path: duplicate file 'x'",
+        ),
+        ("  volumes: [{name: v, projected: {sources: [{}]}}]\n", "volumes[0].projected.sources[0]: one of "),
+        (
+            "  volumes: [{name: v, projected: {sources: [{serviceAccountToken: {path: t}}]}}]\n",
+            "nobody issues tokens",
+        ),
+        ("  volumes: [{name: v, configMap: {name: c, items: [{key: k, path: ../x}]}}]\n", "items[0].path"),
+    ],
+)
+def test_faults_in_references_to_config_maps_and_secrets(text: str, message: str) -> None:
+    assert any(message in line for line in found(POD + CONTAINER + text)), found(POD + CONTAINER + text)

@@ -33,7 +33,7 @@ def test_every_object_is_reached() -> None:
         ("pod.spec.containers", "[]Container", Support.HONOURED),
         ("Pod.spec.containers.resources.limits", "map[string]quantity", Support.HONOURED),
         ("pod.spec.nodeName", "string", Support.WARNING),
-        ("pod.spec.containers.envFrom", "[]EnvFromSource", Support.UNSUPPORTED),
+        ("pod.spec.containers.volumeDevices", "[]VolumeDevice", Support.UNSUPPORTED),
         ("priorityclass.value", "int32", Support.HONOURED),
     ],
 )
@@ -53,5 +53,5 @@ def test_what_is_around_a_field_decides_its_support() -> None:
     assert (
         support["spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[].topologyKey"] == "warning"
     )
-    assert support["spec.volumes[].configMap.name"] == "unsupported"
+    assert support["spec.volumes[].nfs.path"] == "unsupported"
     assert support["spec.volumes[].emptyDir.medium"] == "honoured"

@@ -218,8 +218,8 @@ PODS = {
         ("spec.volumes[0].hostPath.type", "Directry"),
     ),
     "not supported yet": (
-        with_spec(volumes=[{"name": "v", "configMap": {"name": "x"}}]),
-        ("spec.volumes[0].configMap",),
+        with_spec(volumes=[{"name": "v", "nfs": {"server": "x", "path": "/x"}}]),
+        ("spec.volumes[0].nfs",),
     ),
     "an unknown kind": ({**pod("p"), "kind": "Widget"}, ("Widget",)),
     "another kind": ({**pod("p"), "apiVersion": "apps/v1", "kind": "Deployment"}, ("Deployment",)),

@@ -333,7 +333,7 @@ def test_volumes(machine: Machine, sandbox: Sandbox) -> None:
     )
     state = sandbox.state_dir / "pods" / "u"
     try:
-        places = volume.prepare(pod, state, memory_bound_bytes=1 << 20, downward=lambda _: ())
+        places = volume.prepare(pod, state, memory_bound_bytes=1 << 20, files=lambda _: ())
 
         def at(name: str, path: str, number: int, *, read_only: bool = False, sub_path: str = "") -> bundle.Mount:
             entry = VolumeMount(name=name, mount_path=path, read_only=read_only)

@@ -12,7 +12,13 @@ from typing import Any, NamedTuple
 from nodeguard.model.check.probe import PROBES, check_probes
 from nodeguard.model.check.report import Report, guess, shown
 from nodeguard.model.check.resource import check_container_resources
-from nodeguard.model.check.source import ENV_FIELDS, check_field_ref, check_one_source, check_resource_ref
+from nodeguard.model.check.source import (
+    ENV_FIELDS,
+    check_field_ref,
+    check_object_name,
+    check_one_source,
+    check_resource_ref,
+)
 from nodeguard.model.default import is_sidecar
 from nodeguard.model.document import Path
 from nodeguard.model.finding import Fault
@@ -82,8 +88,15 @@ def _check_env(report: Report, container: dict[str, Any], path: Path, around: Ar
             check_field_ref(report, source["fieldRef"], ENV_FIELDS, (*place, "fieldRef"))
         if "resourceFieldRef" in source:
             check_resource_ref(report, source["resourceFieldRef"], around.containers, (*place, "resourceFieldRef"))
+        for key in ("configMapKeyRef", "secretKeyRef"):
+            if key in source:
+                check_object_name(report, source[key], "name", (*place, key))
     for position, source in enumerate(container.get("envFrom", ())):
-        check_one_source(report, source, ("configMapRef", "secretRef"), (*path, "envFrom", position))
+        place = (*path, "envFrom", position)
+        check_one_source(report, source, ("configMapRef", "secretRef"), place)
+        for key in ("configMapRef", "secretRef"):
+            if key in source:
+                check_object_name(report, source[key], "name", (*place, key))
 
 
 def _check_mounts(report: Report, container: dict[str, Any], path: Path, around: Around) -> None:

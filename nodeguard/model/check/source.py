@@ -14,7 +14,7 @@ from nodeguard.model.check.resource import page_size
 from nodeguard.model.default import HUGEPAGES
 from nodeguard.model.document import Path
 from nodeguard.model.finding import Fault
-from nodeguard.model.syntax import annotation_key, qualified_name
+from nodeguard.model.syntax import annotation_key, dns_subdomain, qualified_name
 
 _SUBSCRIPT = re.compile(r"(metadata\.(?:labels|annotations))\['(.*)'\]", re.DOTALL)
 _NAMES = ("metadata.name", "metadata.namespace", "metadata.uid")
@@ -38,6 +38,17 @@ def check_one_source(
         report.error((*path, given[1]), f"only one of {', '.join(given)} is allowed", Fault.FORBIDDEN)
     elif not given and not or_none:
         report.error(path, f"one of {', '.join(names)} is required", Fault.REQUIRED)
+
+
+def check_object_name(report: Report, reference: dict[str, Any], key: str, path: Path) -> None:
+    """A ConfigMap or Secret is named, by what can be its name."""
+    name = reference.get(key)
+    if not name:
+        report.missing((*path, key), "required, but missing")
+        return
+    wrong = dns_subdomain(name)
+    if wrong is not None:
+        report.error((*path, key), f"found {shown(name)}; {wrong}")
 
 
 def check_field_ref(report: Report, field_ref: dict[str, Any], allowed: tuple[str, ...], path: Path) -> None:

@@ -9,7 +9,13 @@ from typing import Any
 
 from nodeguard.model.check.report import Report, shown
 from nodeguard.model.check.resource import page_size
-from nodeguard.model.check.source import FILE_FIELDS, check_field_ref, check_one_source, check_resource_ref
+from nodeguard.model.check.source import (
+    FILE_FIELDS,
+    check_field_ref,
+    check_object_name,
+    check_one_source,
+    check_resource_ref,
+)
 from nodeguard.model.document import Path
 from nodeguard.model.field import OBJECTS
 from nodeguard.model.finding import Fault
@@ -35,6 +41,12 @@ def check_volumes(report: Report, volumes: list[dict[str, Any]], containers: fro
             _check_empty_dir(report, volume["emptyDir"], (*place, "emptyDir"))
         if "downwardAPI" in volume:
             _check_files(report, volume["downwardAPI"], containers, (*place, "downwardAPI"))
+        if "configMap" in volume:
+            _check_object_files(report, volume["configMap"], "name", (*place, "configMap"))
+        if "secret" in volume:
+            _check_object_files(report, volume["secret"], "secretName", (*place, "secret"))
+        if "projected" in volume:
+            _check_projected(report, volume["projected"], containers, (*place, "projected"))
 
 
 def _check_host_path(report: Report, host_path: dict[str, Any], path: Path) -> None:
@@ -58,6 +70,28 @@ def _check_empty_dir(report: Report, empty_dir: dict[str, Any], path: Path) -> N
     limit = empty_dir.get("sizeLimit")
     if limit is not None and limit.nano < 0:
         report.error((*path, "sizeLimit"), f"found {limit}; must not be negative")
+
+
+def _check_object_files(report: Report, source: dict[str, Any], name_key: str, path: Path) -> None:
+    check_object_name(report, source, name_key, path)
+    seen: set[str] = set()
+    for position, item in enumerate(source.get("items", ())):
+        file = item.get("path")
+        if file in seen:
+            report.error((*path, "items", position, "path"), f"duplicate file {shown(file)}", Fault.DUPLICATE)
+        elif file is not None:
+            seen.add(file)
+
+
+def _check_projected(report: Report, projected: dict[str, Any], containers: frozenset[str], path: Path) -> None:
+    for position, source in enumerate(projected.get("sources", ())):
+        place = (*path, "sources", position)
+        check_one_source(report, source, tuple(OBJECTS["VolumeProjection"]), place)
+        for kind in ("configMap", "secret"):
+            if kind in source:
+                _check_object_files(report, source[kind], "name", (*place, kind))
+        if "downwardAPI" in source:
+            _check_files(report, source["downwardAPI"], containers, (*place, "downwardAPI"))
 
 
 def _check_files(report: Report, volume: dict[str, Any], containers: frozenset[str], path: Path) -> None:
