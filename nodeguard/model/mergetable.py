@@ -73,7 +73,8 @@ MERGES: Mapping[str, Mapping[str, Merge]] = {
 ATOMIC_OBJECTS = frozenset(
     {
         *("LabelSelector", "LocalObjectReference", "NodeSelector", "NodeSelectorTerm", "ObjectFieldSelector"),
-        *("ObjectReference", "OwnerReference", "ResourceFieldSelector", "KeySelector"),
+        *("ConfigMapKeySelector", "SecretKeySelector", "TypedLocalObjectReference"),
+        *("ObjectReference", "OwnerReference", "ResourceFieldSelector"),
     }
 )
 """Objects that server-side apply replaces whole."""

@@ -22,20 +22,11 @@ MODELS = {
     "events.k8s.io.Event": "EventsV1Event",
     "Event": "CoreV1Event",
     "EventSeries": "CoreV1EventSeries",
-    "OptionalReference": "V1ConfigMapEnvSource",
-    "KeySelector": "V1ConfigMapKeySelector",
-    "ObjectProjection": "V1ConfigMapProjection",
     "ResourceClaim": "CoreV1ResourceClaim",
 }
-"""Where the names differ; some of our objects stand for two of upstream that are alike."""
+"""Where the names differ."""
 WITHOUT_MODEL = {"List", "NodeMetrics", "PodMetrics", "ContainerMetrics"}
-ALIKE = {
-    "V1SecretEnvSource": "V1ConfigMapEnvSource",
-    "V1SecretKeySelector": "V1ConfigMapKeySelector",
-    "V1SecretProjection": "V1ConfigMapProjection",
-    "V1TypedLocalObjectReference": "V1TypedObjectReference",
-    "EventsV1EventSeries": "CoreV1EventSeries",
-}
+ALIKE = {"EventsV1EventSeries": "CoreV1EventSeries"}
 PLAIN = {
     "string": "str", "bool": "bool", "int32": "int", "int64": "int", "quantity": "str", "time": "datetime",
     "intOrString": "object", "bytes": "bytes",
