@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nodeguard.model.configdata import ConfigData
 from nodeguard.model.decode import Manifests, decode
 from nodeguard.model.document import Document, parse
 from nodeguard.model.field import OBJECTS
@@ -156,22 +157,28 @@ def test_a_printed_pod_reads_back_as_the_same_pod() -> None:
         ("a: 1", ["error: f:1: apiVersion: required, but missing", "error: f:1: kind: required, but missing"]),
         (
             "apiVersion: apps/v1\nkind: Deployment\nspec: {anything: 1}",
-            ["unsupported: f:1: kind Deployment (apps/v1): not supported yet; supported: Pod, PriorityClass, List"],
+            [
+                "unsupported: f:1: kind Deployment (apps/v1): not supported yet; supported: Pod, PriorityClass, List, ConfigMap, Secret"
+            ],
         ),
         (
             "apiVersion: example.com/v1\nkind: Zebra",
-            ["unsupported: f:1: kind Zebra (example.com/v1): not supported yet; supported: Pod, PriorityClass, List"],
+            [
+                "unsupported: f:1: kind Zebra (example.com/v1): not supported yet; supported: Pod, PriorityClass, List, ConfigMap, Secret"
+            ],
         ),
         (
             "apiVersion: batch/v1\nkind: Jobs",
             [
                 "error: f:2: kind: unknown kind 'Jobs', did you mean Job (not supported yet)? "
-                "supported: Pod, PriorityClass, List"
+                "supported: Pod, PriorityClass, List, ConfigMap, Secret"
             ],
         ),
         (
             "apiVersion: v1\nkind: pod",
-            ["error: f:2: kind: unknown kind 'pod', did you mean Pod? supported: Pod, PriorityClass, List"],
+            [
+                "error: f:2: kind: unknown kind 'pod', did you mean Pod? supported: Pod, PriorityClass, List, ConfigMap, Secret"
+            ],
         ),
         (
             "apiVersion: scheduling.k8s.io/v1beta1\nkind: PriorityClass\nmetadata: {name: a}\nvalue: 1",
@@ -957,7 +964,7 @@ def test_config_maps_and_secrets_of_a_pod() -> None:
         "    projected:\n"
         "      sources:\n"
         "      - configMap: {name: c}\n"
-        "      - downwardAPI: {items: [{path: n, fieldRef: {fieldPath: metadata.name}}]}\n"
+        "      - downwardAPI: {items: [{path: name, fieldRef: {fieldPath: metadata.name}}]}\n"
     )
     assert manifests.findings == ()
     container, volumes = manifests.pods[0].containers[0], manifests.pods[0].volumes
@@ -1001,3 +1008,30 @@ def test_config_maps_and_secrets_of_a_pod() -> None:
 )
 def test_faults_in_references_to_config_maps_and_secrets(text: str, message: str) -> None:
     assert any(message in line for line in found(POD + CONTAINER + text)), found(POD + CONTAINER + text)
+
+
+def test_config_maps_and_secrets_beside_the_pods() -> None:
+    manifests = read(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {k: v}\nbinaryData: {b: AAE=}\n---\n"
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: n}\ndata: {k: dg==}\nstringData: {p: w}\n"
+    )
+    assert manifests.findings == ()
+    config_map = manifests.config_of("default")(ObjectRef(kind="ConfigMap", name="c"))
+    assert config_map == ConfigData(data={"k": b"v", "b": b"\0\1"}, binary=frozenset({"b"}))
+    secret = manifests.config_of("n")(ObjectRef(kind="Secret", name="s"))
+    assert secret == ConfigData(data={"k": b"v", "p": b"w"})
+    assert manifests.config_of("default")(ObjectRef(kind="Secret", name="s")) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("kind: ConfigMap\nmetadata: {name: c}\ndata: {a/b: x}\n", "data[a/b]"),
+        ("kind: ConfigMap\nmetadata: {name: c}\ndata: {a: 1}\n", "data.a: expected a string"),
+        ("kind: Secret\nmetadata: {name: s}\ndata: {a: '!'}\n", "data.a"),
+        ("kind: Secret\nmetadata: {}\n", "metadata.name: required"),
+        ("kind: Secret\nmetadata: {name: s}\ndate: {}\n", "date: unknown field"),
+    ],
+)
+def test_faults_of_config_maps_and_secrets(text: str, message: str) -> None:
+    assert any(message in line for line in found(f"apiVersion: v1\n{text}")), found(f"apiVersion: v1\n{text}")
