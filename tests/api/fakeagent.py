@@ -60,6 +60,8 @@ class FakeAgent:
         self.heard: list[Message] = []
         self.answers: dict[str, Any] = {}
         """By ``what`` of a query; a dict with ``code`` is an error."""
+        self.forgets = True
+        """Whether it forgets what it is told to."""
         self._heard_more = threading.Condition()
         self._listener = socket.socket(socket.AF_UNIX)
         self.socket.unlink(missing_ok=True)
@@ -176,8 +178,9 @@ class FakeAgent:
             case PodMessage():
                 self._pod(message.object)
             case Forget():
-                self.pods.pop(message.uid, None)
-                self.send(Gone(uid=message.uid, namespace=message.namespace, name=message.name))
+                if self.forgets:
+                    self.pods.pop(message.uid, None)
+                    self.send(Gone(uid=message.uid, namespace=message.namespace, name=message.name))
             case Query():
                 self._answer(message)
             case ConfigMessage() | Settled() | NodeMessage():

@@ -78,7 +78,9 @@ def parse_delete_options(given: Mapping[str, Any], query: Mapping[str, str]) -> 
         raise bad_request("gracePeriodSeconds: expected a whole number")
     if grace is not None and not 0 <= grace < 2**31:
         raise _wrong("gracePeriodSeconds", str(grace)[:20], "must be greater than or equal to 0")
-    conditions = given.get("preconditions") or {}
+    conditions = given.get("preconditions")
+    if conditions is None:
+        conditions = {}
     if not isinstance(conditions, dict):
         raise bad_request("preconditions: expected an object")
     policy = given.get("propagationPolicy") or query.get("propagationPolicy") or ""
