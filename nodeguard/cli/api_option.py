@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from nodeguard.cli.complete import complete_containers, complete_files, complete_namespaces
+
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 DEFAULT_NAMESPACE = "default"
@@ -34,7 +36,12 @@ class Wait(click.ParamType[float | None]):
 
 
 namespace_option = click.option(
-    "-n", "--namespace", metavar="NAME", default=DEFAULT_NAMESPACE, help="The namespace; default unless given."
+    "-n",
+    "--namespace",
+    metavar="NAME",
+    default=DEFAULT_NAMESPACE,
+    help="The namespace; default unless given.",
+    shell_complete=complete_namespaces,
 )
 all_namespaces_option = click.option("-A", "--all-namespaces", is_flag=True, help="In all namespaces.")
 selector_option = click.option(
@@ -43,12 +50,16 @@ selector_option = click.option(
 field_selector_option = click.option(
     "--field-selector", metavar="FIELDS", help="With these fields, such as status.phase=Running."
 )
-container_option = click.option("-c", "--container", metavar="NAME", help="The container.")
+container_option = click.option(
+    "-c", "--container", metavar="NAME", help="The container.", shell_complete=complete_containers
+)
 
 
 def files_option(text: str) -> Decorator:
     """``-f FILE``, as often as wanted."""
-    return click.option("-f", "--filename", "files", multiple=True, metavar="FILE", help=text)
+    return click.option(
+        "-f", "--filename", "files", multiple=True, metavar="FILE", help=text, shell_complete=complete_files
+    )
 
 
 def dry_run_option() -> Decorator:

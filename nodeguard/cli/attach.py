@@ -6,6 +6,7 @@ import click
 
 from nodeguard.cli.agent_socket import open_client
 from nodeguard.cli.api_option import container_option, namespace_option
+from nodeguard.cli.complete import complete_pods
 from nodeguard.cli.exec import has_terminal, open_attach
 from nodeguard.cli.logs import default_container
 from nodeguard.cli.printer import warn
@@ -15,7 +16,7 @@ from nodeguard.errors import NotFound, UsageError
 
 
 @click.command(short_help="Join the process that runs in a container.")
-@click.argument("target", metavar="POD | TYPE/NAME")
+@click.argument("target", metavar="POD | TYPE/NAME", shell_complete=complete_pods)
 @namespace_option
 @container_option
 @click.option("-i", "--stdin", is_flag=True, help="Pass our standard input on, where the container has stdin: true.")

@@ -8,6 +8,7 @@ import click
 
 from nodeguard.cli.agent_socket import open_client
 from nodeguard.cli.api_option import DRY_RUN_WORDS, dry_run_option, list_query, selector_option
+from nodeguard.cli.complete import complete_nodes
 from nodeguard.cli.target import Target, find_objects
 from nodeguard.client.client import Client
 from nodeguard.client.kind import NODE
@@ -15,7 +16,7 @@ from nodeguard.errors import UsageError
 
 
 @click.command(short_help="Mark nodes as unschedulable.")
-@click.argument("names", nargs=-1, metavar="[NODE]...")
+@click.argument("names", nargs=-1, metavar="[NODE]...", shell_complete=complete_nodes)
 @selector_option
 @dry_run_option()
 def cordon(names: tuple[str, ...], selector: str | None, dry_run: str) -> None:
@@ -24,7 +25,7 @@ def cordon(names: tuple[str, ...], selector: str | None, dry_run: str) -> None:
 
 
 @click.command(short_help="Mark nodes as schedulable again.")
-@click.argument("names", nargs=-1, metavar="[NODE]...")
+@click.argument("names", nargs=-1, metavar="[NODE]...", shell_complete=complete_nodes)
 @selector_option
 @dry_run_option()
 def uncordon(names: tuple[str, ...], selector: str | None, dry_run: str) -> None:

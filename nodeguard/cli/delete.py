@@ -20,6 +20,7 @@ from nodeguard.cli.api_option import (
     selector_option,
     timeout_option,
 )
+from nodeguard.cli.complete import complete_targets
 from nodeguard.cli.printer import warn
 from nodeguard.cli.target import Target, find_objects, parse_targets
 from nodeguard.client.client import Client
@@ -31,7 +32,7 @@ Chosen = tuple[Kind, str | None, str]
 
 
 @click.command(short_help="Delete objects, and wait until they are gone.")
-@click.argument("targets", nargs=-1, metavar="[TYPE NAME... | TYPE/NAME...]")
+@click.argument("targets", nargs=-1, metavar="[TYPE NAME... | TYPE/NAME...]", shell_complete=complete_targets)
 @files_option("The objects that this file names.")
 @namespace_option
 @all_namespaces_option

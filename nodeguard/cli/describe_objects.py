@@ -10,6 +10,7 @@ import click
 
 from nodeguard.cli.agent_socket import open_client
 from nodeguard.cli.api_option import all_namespaces_option, files_option, list_query, namespace_option, selector_option
+from nodeguard.cli.complete import complete_targets
 from nodeguard.cli.describe_text import NONE, event_lines, metadata_lines
 from nodeguard.cli.tabstop import align
 from nodeguard.cli.target import Target, find_objects, parse_targets
@@ -21,7 +22,7 @@ _DONE = ("apiVersion", "kind", "metadata")
 
 
 @click.command("describe")
-@click.argument("targets", nargs=-1, metavar="TYPE [NAME...] | TYPE/NAME...")
+@click.argument("targets", nargs=-1, metavar="TYPE [NAME...] | TYPE/NAME...", shell_complete=complete_targets)
 @files_option("The objects that this file names.")
 @namespace_option
 @all_namespaces_option

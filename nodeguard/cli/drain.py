@@ -13,6 +13,7 @@ import click
 
 from nodeguard.cli.agent_socket import open_client
 from nodeguard.cli.api_option import DRY_RUN_WORDS, dry_run_option, selector_option, timeout_option
+from nodeguard.cli.complete import complete_nodes
 from nodeguard.cli.cordon import chosen_nodes, set_unschedulable
 from nodeguard.cli.printer import warn
 from nodeguard.client.client import Client
@@ -45,7 +46,7 @@ class Plan(NamedTuple):
 
 
 @click.command(short_help="Evict the pods of a node, for maintenance.")
-@click.argument("names", nargs=-1, metavar="[NODE]...")
+@click.argument("names", nargs=-1, metavar="[NODE]...", shell_complete=complete_nodes)
 @selector_option
 @click.option("--pod-selector", metavar="LABELS", help="Only pods with these labels.")
 @click.option("--ignore-daemonsets", is_flag=True, help="Leave pods of DaemonSets where they are.")

@@ -9,6 +9,7 @@ import click
 
 from nodeguard.cli.agent_socket import open_client
 from nodeguard.cli.api_option import container_option, namespace_option
+from nodeguard.cli.complete import complete_pods
 from nodeguard.cli.logs import default_container
 from nodeguard.cli.printer import warn
 from nodeguard.cli.target import parse_target
@@ -19,7 +20,7 @@ from nodeguard.errors import UsageError
 
 
 @click.command("exec", short_help="Run a command in a container.")
-@click.argument("target", metavar="POD | TYPE/NAME")
+@click.argument("target", metavar="POD | TYPE/NAME", shell_complete=complete_pods)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND [ARG]...")
 @namespace_option
 @container_option

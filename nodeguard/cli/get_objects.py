@@ -17,6 +17,7 @@ from nodeguard.cli.api_option import (
     namespace_option,
     selector_option,
 )
+from nodeguard.cli.complete import complete_targets
 from nodeguard.cli.printer import print_object
 from nodeguard.cli.table import TablePrinter
 from nodeguard.cli.target import Target, find_objects, parse_targets
@@ -30,7 +31,7 @@ JSONPATH = "jsonpath="
 
 
 @click.command("get")
-@click.argument("targets", nargs=-1, metavar="TYPE [NAME...] | TYPE/NAME...")
+@click.argument("targets", nargs=-1, metavar="TYPE [NAME...] | TYPE/NAME...", shell_complete=complete_targets)
 @files_option("The objects that this file names.")
 @click.option("-o", "--output", default="", metavar="wide|json|yaml|name|jsonpath=", help="Output format.")
 @namespace_option

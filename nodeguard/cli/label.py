@@ -11,11 +11,18 @@ from nodeguard.cli.api_option import (
     namespace_option,
     selector_option,
 )
+from nodeguard.cli.complete import complete_targets
 from nodeguard.cli.mark import change_marks
 
 
 @click.command(short_help="Set labels of objects, or take them away.")
-@click.argument("arguments", nargs=-1, required=True, metavar="TYPE NAME... | TYPE/NAME... KEY=VALUE... KEY-...")
+@click.argument(
+    "arguments",
+    nargs=-1,
+    required=True,
+    metavar="TYPE NAME... | TYPE/NAME... KEY=VALUE... KEY-...",
+    shell_complete=complete_targets,
+)
 @namespace_option
 @all_namespaces_option
 @selector_option

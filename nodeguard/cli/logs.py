@@ -11,6 +11,7 @@ import click
 
 from nodeguard.cli.agent_socket import open_client
 from nodeguard.cli.api_option import Wait, container_option, list_query, namespace_option, selector_option
+from nodeguard.cli.complete import complete_pods
 from nodeguard.cli.target import parse_target
 from nodeguard.client.client import Client
 from nodeguard.client.connection import Stream
@@ -30,7 +31,7 @@ class Source(NamedTuple):
 
 
 @click.command(short_help="Print what a pod's containers wrote.")
-@click.argument("target", required=False, metavar="[POD | TYPE/NAME]")
+@click.argument("target", required=False, metavar="[POD | TYPE/NAME]", shell_complete=complete_pods)
 @click.argument("container_name", required=False, metavar="[CONTAINER]")
 @namespace_option
 @container_option

@@ -11,12 +11,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from nodeguard import __version__
 from nodeguard.errors import InvalidInput, NodeguardError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("nodeguard.cli.run:run", "Run pods until they end, or until Ctrl-C."),
@@ -48,10 +51,13 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "cleanup": ("nodeguard.cli.cleanup:cleanup", "Remove what a killed nodeguard left behind."),
     "cgroup": ("nodeguard.cli.cgroup:cgroup", "Print the cgroup directories of pods."),
     "api-resources": ("nodeguard.cli.api_resources:api_resources", "List the types that the API has."),
+    "completion": ("nodeguard.cli.completion:completion", "Print a script for completion: bash, zsh, fish."),
     "version": ("nodeguard.cli.version:version", "Print the versions of nodeguard and of what it works with."),
 }
 """Name → where the click command is, and its one-line help (the same as the command's own)."""
 
+COMPLETION_VARIABLE = "_NODEGUARD_COMPLETE"
+"""Set by the scripts of ``nodeguard completion`` when they ask what could come next."""
 EXIT_BROKEN_PIPE = 128 + 13
 EXIT_INTERRUPTED = 130
 
@@ -93,6 +99,14 @@ class LazyGroup(click.Group):
         except click.exceptions.NoSuchCommand as e:
             raise click.exceptions.NoSuchCommand(e.command_name, possibilities=self._lazy_commands, ctx=ctx) from None
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The names of the table, importing nothing; and options."""
+        from click.shell_completion import CompletionItem
+
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        found = [CompletionItem(name, help=self._lazy_commands[name][1]) for name in names]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the table, importing nothing."""
         with formatter.section("Commands"):
@@ -117,11 +131,22 @@ def main() -> NoReturn:
     nothing is left that needs it.
     """
     _open_missing_streams()
-    code = run(sys.argv[1:])
+    instruction = os.environ.get(COMPLETION_VARIABLE)
+    code = run(sys.argv[1:]) if instruction is None else _complete(instruction)
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
     os._exit(code)
+
+
+def _complete(instruction: str) -> int:
+    """Answer a shell; whatever goes wrong, a person who types is not told."""
+    from click.shell_completion import shell_complete
+
+    try:
+        return shell_complete(cli, {}, "nodeguard", COMPLETION_VARIABLE, instruction)
+    except (Exception, KeyboardInterrupt):
+        return 1
 
 
 def _open_missing_streams() -> None:

@@ -17,7 +17,9 @@ from nodeguard.cli.option import config_file_option, config_flags, load_and_warn
 from nodeguard.cli.printer import speaks_utf8, warn
 from nodeguard.cli.terminal import Terminal
 from nodeguard.errors import InvalidInput, PermissionDenied, UsageError
+from nodeguard.model.decode import Manifests
 from nodeguard.model.finding import Severity
+from nodeguard.model.objectref import object_refs
 from nodeguard.model.pod import Pod
 
 
@@ -39,16 +41,23 @@ def run(
     Where an agent runs, it is the one that runs them, with its settings; with --standalone they have a node of their
     own beside it, and settings may be given.
     """
-    pods, classes = _read(files)
+    found = _read(files)
+    pods, classes = found.pods, found.priority_classes
     if not standalone and agent_answers(socket_path(options["config"])):
+        if found.config_objects:
+            raise UsageError(
+                "an agent runs on this host, with ConfigMaps and Secrets of its own: nodeguard apply these first "
+                "and run the pods alone, or add --standalone for a node beside the agent's"
+            )
         return _run_through_agent(pods, classes, Terminal(output, events, pods), options, show_tree=show_tree)
+    _refuse_missing_objects(found)
     if os.geteuid() != 0:
         raise PermissionDenied("nodeguard run needs root: it makes cgroups and mounts (try sudo nodeguard run …)")
     config = load_and_warn(options)
-    return _run(config, pods, classes, Terminal(output, events, pods), show_tree)
+    return _run(config, found, Terminal(output, events, pods), show_tree)
 
 
-def _read(files: tuple[str, ...]) -> tuple[tuple[Pod, ...], tuple[Any, ...]]:
+def _read(files: tuple[str, ...]) -> Manifests:
     found = manifest.load(files)
     faults = [str(finding) for finding in found.findings if finding.severity is not Severity.WARNING]
     faults += image_faults(found.pods)
@@ -58,7 +67,18 @@ def _read(files: tuple[str, ...]) -> tuple[tuple[Pod, ...], tuple[Any, ...]]:
         warn(str(finding))
     if not found.pods:
         raise InvalidInput([f"{', '.join(files)}: no Pod in the input"])
-    return found.pods, found.priority_classes
+    return found
+
+
+def _refuse_missing_objects(found: Manifests) -> None:
+    """What nobody gives now will never come: there is no API to ask."""
+    if not any(object_refs(pod.raw.get("spec", {})) for pod in found.pods):
+        return
+    from nodeguard.policy.projection import config_faults  # few pods refer to anything
+
+    faults = [fault for pod in found.pods for fault in config_faults(pod, found.config_of(pod.meta.namespace))]
+    if faults:
+        raise InvalidInput([f"{fault} (it has to be in the input, beside the pod)" for fault in faults])
 
 
 def _run_through_agent(
@@ -91,11 +111,17 @@ def _run_through_agent(
     return AgentRun(open_client(options["config"]), terminal).run(pods, classes, show if show_tree else None)
 
 
-def _run(config: Config, pods: tuple[Pod, ...], classes: tuple[Any, ...], terminal: Terminal, show_tree: bool) -> int:
+def _run(config: Config, found: Manifests, terminal: Terminal, show_tree: bool) -> int:
     from nodeguard.agent.gate import RefusedUnderPressure, refused_object
     from nodeguard.agent.node import Node
 
-    node = Node(config, on_event=terminal.event, on_log=terminal.log, takes_logs=terminal.keeps_up)
+    node = Node(
+        config,
+        on_event=terminal.event,
+        on_log=terminal.log,
+        takes_logs=terminal.keeps_up,
+        objects=found.config_objects,
+    )
     interrupts: list[int] = []
 
     def interrupted(signum: int) -> None:
@@ -111,7 +137,7 @@ def _run(config: Config, pods: tuple[Pod, ...], classes: tuple[Any, ...], termin
         node.loop.on_signal(signum, interrupted)
     with node:
         try:
-            node.admit(pods, classes)
+            node.admit(found.pods, found.priority_classes)
         except RefusedUnderPressure as e:
             terminal.finish([refused_object(refusal, node.clock.now()) for refusal in e.refusals])
             raise

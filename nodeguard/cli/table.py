@@ -24,9 +24,11 @@ class TablePrinter:
         namespaces: bool = False,
         labels: bool = False,
         prefix: str = "",
+        keeps_case: bool = False,
     ) -> None:
         self._wide, self._headers = wide, headers
         self._namespaces, self._labels, self._prefix = namespaces, labels, prefix
+        self._keeps_case = keeps_case
         self._columns: list[Mapping[str, Any]] = []
         self._widths: list[int] = []
 
@@ -42,7 +44,8 @@ class TablePrinter:
         return self._aligned(lines)
 
     def _header(self) -> list[str]:
-        shown = [column["name"].upper() for column in self._columns if self._is_shown(column)]
+        names = [column["name"] for column in self._columns if self._is_shown(column)]
+        shown = names if self._keeps_case else [name.upper() for name in names]
         return [*(["NAMESPACE"] if self._namespaces else []), *shown, *(["LABELS"] if self._labels else [])]
 
     def _cells(self, row: Mapping[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ import click
 from nodeguard.agent.config import Config
 from nodeguard.agent.root import Root, find_root
 from nodeguard.agent.summary import NODE, Collector, Look
+from nodeguard.cli.agent_socket import agent_answers, open_client, socket_path
 from nodeguard.cli.cgroup import DEFAULT_NAMESPACE
 from nodeguard.cli.option import config_file_option, load_and_warn
 from nodeguard.cli.printer import API_VERSION, output_option, print_object
@@ -47,7 +48,9 @@ _PODS = "nodeguard.cli.top:pods"
 def top() -> None:
     """Show the CPU and memory that node and pods use, as kubectl top does.
 
-    CPU is what was used in the half second this command looks on; memory is the working set, which evictions go by.
+    An agent is asked (metrics.k8s.io); without one, and for other formats than the plain table, the cgroups are read:
+    CPU is then what was used in the half second this command looks on. Memory is the working set, which evictions go
+    by.
     """
 
 
@@ -66,6 +69,11 @@ def node(name: str | None, output: str, sort_by: str | None, no_headers: bool, *
 
     With -o wide also who uses it, and where the memory goes, each line with the file or formula behind it.
     """
+    if output == "text" and agent_answers(socket_path(options["config"])):
+        from nodeguard.cli.api_top import show_nodes
+
+        show_nodes(open_client(options["config"]), name, sort_by, headers=not no_headers)
+        return
     config = load_and_warn(options)
     root = find_root(config)
     look = look_twice(config, root)
@@ -114,6 +122,13 @@ def pods(
     With -o wide also anonymous memory, cache, swap, tasks, how often the CPU limit was hit, and pressure: the share of
     the last ten seconds, in percent, in which some task waited, and in which all did.
     """
+    if output == "text" and agent_answers(socket_path(options["config"])):
+        from nodeguard.cli.api_top import show_pods
+
+        where = None if all_namespaces else namespace
+        client = open_client(options["config"])
+        show_pods(client, name, where, sort_by, containers=containers, headers=not no_headers)
+        return
     config = load_and_warn(options)
     look = look_twice(config, find_root(config))
     found = _chosen(look, name, None if all_namespaces else namespace)

@@ -17,6 +17,7 @@ from nodeguard.cli.api_option import (
     selector_option,
     timeout_option,
 )
+from nodeguard.cli.complete import complete_targets
 from nodeguard.cli.target import Target, find_objects, parse_targets
 from nodeguard.client.client import Client
 from nodeguard.client.kind import Kind
@@ -25,7 +26,9 @@ from nodeguard.errors import NodeguardError, NotFound, TimedOut, UsageError
 
 
 @click.command(short_help="Wait for a condition: Ready, deleted, a value.")
-@click.argument("targets", nargs=-1, required=True, metavar="TYPE NAME... | TYPE/NAME...")
+@click.argument(
+    "targets", nargs=-1, required=True, metavar="TYPE NAME... | TYPE/NAME...", shell_complete=complete_targets
+)
 @click.option(
     "--for",
     "wanted",

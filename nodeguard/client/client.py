@@ -30,15 +30,22 @@ Query = Mapping[str, str]
 class Client:
     """One user of the API. Not for several threads at once; ``another`` gives each its own."""
 
-    def __init__(self, socket_path: Path, *, on_warning: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        socket_path: Path,
+        *,
+        on_warning: Callable[[str], None] | None = None,
+        timeout_seconds: float = REQUEST_SECONDS,
+    ) -> None:
+        """``timeout_seconds`` is for each request that is not a stream."""
         self.socket_path = socket_path
-        self._on_warning = on_warning
-        self._connection = Connection(socket_path, on_warning=on_warning)
+        self._on_warning, self._timeout_seconds = on_warning, timeout_seconds
+        self._connection = Connection(socket_path, on_warning=on_warning, timeout_seconds=timeout_seconds)
         self._discovered: list[Kind] | None = None
 
     def another(self) -> Client:
         """A client with a connection of its own."""
-        return Client(self.socket_path, on_warning=self._on_warning)
+        return Client(self.socket_path, on_warning=self._on_warning, timeout_seconds=self._timeout_seconds)
 
     def close(self) -> None:
         """Its connection closed."""
@@ -183,7 +190,6 @@ class Client:
         query: Query | None = None,
         *,
         content_type: str = JSON,
-        timeout_seconds: float = REQUEST_SECONDS,
     ) -> tuple[int, Object]:
         """The answer's code and value, for a request with a body. Raises as ``Connection.request``."""
         return self._connection.request(
@@ -191,7 +197,6 @@ class Client:
             with_query(target, query),
             body=json.dumps(value, ensure_ascii=False).encode(),
             content_type=content_type,
-            timeout_seconds=timeout_seconds,
         )
 
 

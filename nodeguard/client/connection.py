@@ -47,8 +47,14 @@ def connect(path: Path) -> socket.socket:
 class Connection:
     """Requests one after the other over a connection that is kept; a stream takes a connection of its own."""
 
-    def __init__(self, path: Path, *, on_warning: Callable[[str], None] | None = None) -> None:
-        self._path, self._on_warning = path, on_warning
+    def __init__(
+        self,
+        path: Path,
+        *,
+        on_warning: Callable[[str], None] | None = None,
+        timeout_seconds: float = REQUEST_SECONDS,
+    ) -> None:
+        self._path, self._on_warning, self._timeout_seconds = path, on_warning, timeout_seconds
         self._http: HTTPConnection | None = None
 
     def close(self) -> None:
@@ -65,7 +71,6 @@ class Connection:
         body: bytes | None = None,
         content_type: str = JSON,
         accept: str = JSON,
-        timeout_seconds: float = REQUEST_SECONDS,
     ) -> tuple[int, Any]:
         """The answer's code and its JSON value. What only reads is asked once more if the connection was cut.
 
@@ -74,11 +79,11 @@ class Connection:
         """
         kept = self._http is not None
         try:
-            code, data = self._exchange(method, target, body, content_type, accept, timeout_seconds)
+            code, data = self._exchange(method, target, body, content_type, accept)
         except AgentUnreachable:
             if not (kept and method == "GET"):
                 raise
-            code, data = self._exchange(method, target, body, content_type, accept, timeout_seconds)
+            code, data = self._exchange(method, target, body, content_type, accept)
         if code >= 400:
             raise error_of(code, data, sent=body is not None)
         try:
@@ -103,14 +108,14 @@ class Connection:
         return Stream(opened, http, response)
 
     def _exchange(
-        self, method: str, target: str, body: bytes | None, content_type: str, accept: str, timeout_seconds: float
+        self, method: str, target: str, body: bytes | None, content_type: str, accept: str
     ) -> tuple[int, bytes]:
         from http.client import HTTPException
 
         if self._http is None or self._http.sock is None:
-            self._http = self._open(timeout_seconds)
+            self._http = self._open(self._timeout_seconds)
         try:
-            response = _asked(self._http, method, target, body, content_type, accept, timeout_seconds)
+            response = _asked(self._http, method, target, body, content_type, accept, self._timeout_seconds)
             data = response.read()
         except (OSError, HTTPException) as e:
             self.close()
