@@ -32,6 +32,8 @@ class ContainerWorker:
         self.changed, self._keep = changed, keep
         self.view = ContainerView(name=container.name, kind=container.kind)
         self._instance: Instance | None = None
+        self._undone: ContainerView | None = None
+        """an instance that another process had half made, as it was"""
 
     @property
     def killed_at(self) -> float | None:
@@ -43,6 +45,8 @@ class ContainerWorker:
         seen, now = self.view, self._host.clock.now()
         attempt = seen.attempt + 1 if seen.ended is not None else seen.attempt
         plan = blueprint.plan(self._sandbox, self._container, attempt)
+        undone, self._undone = self._undone, None
+        backoff = next_backoff_seconds(seen, self._host.settings.max_backoff_seconds)
         self.view = replace(
             seen,
             stage=ContainerStage.CREATING,
@@ -50,7 +54,7 @@ class ContainerWorker:
             container_id=plan.container_id,
             pid=None,
             started_at=None,
-            backoff_seconds=next_backoff_seconds(seen, self._host.settings.max_backoff_seconds),
+            backoff_seconds=backoff if undone is None else undone.backoff_seconds,
             backoff_updated_at=now if seen.ended is not None else None,
             terminated_at=None,
             killed_at=None,
@@ -101,14 +105,14 @@ class ContainerWorker:
             self._instance = Instance(self, plan)
             self._instance.adopt(kept)
 
-    def resume(self, *, is_stopping: bool) -> None:
+    def resume(self) -> None:
         """Go on with what the other process had under way."""
         if self.view.stage is ContainerStage.REMOVING:
             self.view = replace(self.view, stage=ContainerStage.EXITED)  # it is removed once more
         elif self.view.stage is ContainerStage.CREATED:
-            self.view = replace(self.view, stage=ContainerStage.CREATING, pid=None)  # and made once more
+            self.view = replace(self.view, stage=ContainerStage.CREATING, pid=None)  # it is made once more
         if self._instance is not None:
-            self._instance.resume(is_stopping=is_stopping)
+            self._instance.resume()
 
     def leave(self) -> None:
         """Let go of the instance, which goes on."""
@@ -135,6 +139,19 @@ class ContainerWorker:
         return self._instance
 
     # What the instance reports.
+
+    def undone(self) -> None:
+        """Nothing is left of the instance, which has never run; the next one gets its number."""
+        seen = self.view
+        self._instance, self._undone = None, seen
+        self.view = replace(
+            seen,
+            stage=ContainerStage.ABSENT,
+            attempt=seen.attempt if seen.ended is None else seen.attempt - 1,
+            container_id="" if seen.ended is None else seen.ended.container_id,
+            backoff_updated_at=None,  # it has been waited for already
+        )
+        self.changed()
 
     def created(self, pid: int) -> None:
         """The instance is there; its first process waits to be started."""

@@ -29,9 +29,6 @@ log = logging.getLogger(__name__)
 STANDSTILL_SECONDS = 3.0
 """How long a container that has ended is kept for a reader that takes nothing of its log."""
 
-TOLD_SECONDS, ASK_SECONDS = 10.0, 0.2
-"""How long a container that was half made waits for its ConfigMaps and Secrets, and how often it looks for them."""
-
 HURRIED_PIECES = 64
 """What is still handed on of a log when pods are being stopped: 4 MiB."""
 
@@ -96,15 +93,13 @@ class Instance:
         self.oom_kills = kept.oom_kills
         self._was_adopted = True
 
-    def resume(self, *, is_stopping: bool) -> None:
-        """Find again what runs, or learn how it ended; what never ran is made anew, unless the pod is to end."""
+    def resume(self) -> None:
+        """Find again what runs, or learn how it ended; what never ran is taken away, to be made anew."""
         from nodeguard.agent import undo  # `run` adopts nobody
 
         match self._worker.view.stage:
             case ContainerStage.CREATING:
-                self._host.loop.in_thread(
-                    lambda: undo.undo_instance(self._plan), lambda _, error: self._undone(error, is_stopping)
-                )
+                self._host.loop.in_thread(lambda: undo.undo_instance(self._plan), self._undone)
             case ContainerStage.STARTING | ContainerStage.RUNNING:
                 self._find()
             case _:
@@ -124,26 +119,11 @@ class Instance:
                 self._host.loop.close_fd(fd)
         self._pidfd = self._conmon_fd = -1
 
-    def _undone(self, error: BaseException | None, is_stopping: bool) -> None:
-        if error is not None:
-            self._failed(error)
-        elif is_stopping:
-            self._end(VANISHED_EXIT_CODE, "ContainerStatusUnknown", "it was being made when the pod was to end")
+    def _undone(self, _: Any, error: BaseException | None) -> None:
+        if error is None:
+            self._worker.undone()
         else:
-            self._create_when_told(self._host.clock.now() + TOLD_SECONDS)
-
-    def _create_when_told(self, latest_at: float) -> None:
-        """A new process knows no ConfigMaps and Secrets before the API server has told of them."""
-        if self._over:
-            return
-        now = self._host.clock.now()
-        try:
-            self._worker.check_config()
-        except RuntimeFailed:
-            if now < latest_at:
-                self._host.loop.call_at(now + ASK_SECONDS, lambda: self._create_when_told(latest_at))
-                return
-        self.create()
+            self._failed(error)
 
     def _find(self) -> None:
         """The watch comes first, then the look: no end is missed between the two."""

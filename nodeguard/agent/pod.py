@@ -389,12 +389,12 @@ class PodWorker:
         self._reconciling = True  # not before all of them are there
         try:
             for container in self._containers.values():
-                container.resume(is_stopping=self._stop is not None)
+                container.resume()
         finally:
             self._reconciling = False
 
     def _sandbox_undone(self, _: Any, error: BaseException | None) -> None:
-        if error is None and self._stop is None:
+        if error is None:
             self._stage = SandboxStage.ABSENT
             self.reconcile()
         else:
