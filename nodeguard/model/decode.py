@@ -1,12 +1,12 @@
-"""Documents to pods and PriorityClasses: every fault of the whole input at once, nothing raised.
+"""Documents to pods, PriorityClasses, ConfigMaps and Secrets: every fault of the whole input at once, nothing raised.
 
 A pod with an error is not among the pods; one with an unsupported field is, without that field.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from nodeguard.model.build import build_meta, build_pod
@@ -15,15 +15,20 @@ from nodeguard.model.check.priorityclass import check_priority_class
 from nodeguard.model.check.report import Report, guess, shown
 from nodeguard.model.check.shape import check_shape
 from nodeguard.model.check.status import check_status
+from nodeguard.model.configdata import ConfigData, config_data
 from nodeguard.model.default import apply_defaults
 from nodeguard.model.document import Document, Path
 from nodeguard.model.finding import Finding, Severity, in_file_order
+from nodeguard.model.objectref import CONFIG_MAP, SECRET, ObjectRef
 from nodeguard.model.pod import Pod, PriorityClass, QOSClass
 from nodeguard.model.podtable import KINDS
+from nodeguard.model.syntax import config_key
 
 _VERSIONS = {
     "Pod": "v1",
     "PriorityClass": "scheduling.k8s.io/v1",
+    "ConfigMap": "v1",
+    "Secret": "v1",
     "List": "v1",
     "PodList": "v1",
     "PriorityClassList": "scheduling.k8s.io/v1",
@@ -31,13 +36,16 @@ _VERSIONS = {
 _ITEM_KINDS = {"PodList": "Pod", "PriorityClassList": "PriorityClass"}
 _OTHER_KINDS = frozenset(
     """
-    ConfigMap ControllerRevision CronJob CustomResourceDefinition DaemonSet Deployment Endpoints EndpointSlice Event
+    ControllerRevision CronJob CustomResourceDefinition DaemonSet Deployment Endpoints EndpointSlice Event
     HorizontalPodAutoscaler Ingress IngressClass Job Lease LimitRange Namespace NetworkPolicy Node PersistentVolume
     PersistentVolumeClaim PodDisruptionBudget PodTemplate ReplicaSet ReplicationController ResourceClaim
-    ResourceClaimTemplate ResourceQuota Role RoleBinding ClusterRole ClusterRoleBinding RuntimeClass Secret Service
+    ResourceClaimTemplate ResourceQuota Role RoleBinding ClusterRole ClusterRoleBinding RuntimeClass Service
     ServiceAccount StatefulSet StorageClass
     """.split()  # noqa: SIM905 - forty words read better without quotes
 )
+
+
+ConfigKey = tuple[str, ObjectRef]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +54,13 @@ class Manifests:
 
     pods: tuple[Pod, ...] = ()
     priority_classes: tuple[PriorityClass, ...] = ()
+    config_objects: Mapping[ConfigKey, ConfigData] = field(default_factory=dict)
+    """What ConfigMaps and Secrets hold, by namespace and name."""
     findings: tuple[Finding, ...] = ()
+
+    def config_of(self, namespace: str) -> Callable[[ObjectRef], ConfigData | None]:
+        """What finds a ConfigMap or Secret of this namespace."""
+        return lambda ref: self.config_objects.get((namespace, ref))
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -67,6 +81,7 @@ def decode(documents: Sequence[Document]) -> Manifests:
     return Manifests(
         pods=tuple(decoder.pods),
         priority_classes=tuple(decoder.priority_classes),
+        config_objects=decoder.config_objects,
         findings=in_file_order(decoder.findings),
     )
 
@@ -85,6 +100,7 @@ class _Decoder:
     def __init__(self) -> None:
         self.pods: list[Pod] = []
         self.priority_classes: list[PriorityClass] = []
+        self.config_objects: dict[ConfigKey, ConfigData] = {}
         self.findings: list[Finding] = []
         self._first: dict[tuple[str, ...], str] = {}
         self._is_broken = False
@@ -112,6 +128,8 @@ class _Decoder:
             self._pod(report, value, path)
         elif kind == "PriorityClass":
             self._priority_class(report, value, path)
+        elif kind in (CONFIG_MAP, SECRET):
+            self._config_object(report, value, path, kind)
         elif kind:
             self._list(report, document, value, path, kind)
         self.findings += report.findings
@@ -137,7 +155,7 @@ class _Decoder:
         return kind
 
     def _other_kind(self, report: Report, kind: str, version: Any, path: Path) -> None:
-        supported = f"supported: {', '.join(KINDS)}"
+        supported = f"supported: {', '.join((*KINDS, CONFIG_MAP, SECRET))}"
         meant = "" if kind in _OTHER_KINDS else guess(kind, (*_VERSIONS, *_OTHER_KINDS))
         if meant:
             later = "" if meant in _VERSIONS else " (not supported yet)"
@@ -187,6 +205,22 @@ class _Decoder:
                     description=checked.get("description", ""),
                 )
             )
+
+    def _config_object(self, report: Report, value: dict[str, Any], path: Path, kind: str) -> None:
+        from nodeguard.model.apitable import API_OBJECTS  # every object of the API: most inputs hold pods alone
+
+        checked = check_shape(report, kind, {"apiVersion": "v1", "kind": kind, **value}, path, API_OBJECTS)
+        _check_name(report, value, path, may_generate=False)
+        for name in ("data", "binaryData", "stringData"):
+            for key in checked.get(name, {}):
+                wrong = config_key(key)
+                if wrong is not None:
+                    report.error((*path, name, key), wrong)
+        meta = build_meta(checked.get("metadata", {}))
+        if meta.name:
+            self._unique(report, (*path, "metadata", "name"), kind, meta.key)
+        if not report.has_errors and not self._is_broken:
+            self.config_objects[meta.namespace, ObjectRef(kind=kind, name=meta.name)] = config_data(kind, checked)
 
     def _unique(self, report: Report, path: Path, what: str, name: str) -> None:
         """Report an object whose name an earlier one has."""

@@ -20,11 +20,6 @@ Lookup = Callable[[ObjectRef], ConfigData | None]
 """The object of the pod's namespace, None when there is none; KeyError while nobody has told."""
 
 
-def nothing(ref: ObjectRef) -> ConfigData | None:
-    """A lookup for pods that refer to nothing: there is no API to ask."""
-    raise KeyError(ref)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectedFile:
     """One file of a volume; ``path`` is relative and has no ``..``."""
@@ -47,6 +42,23 @@ def container_env(pod: Pod, container: Container, facts: NodeFacts, lookup: Look
         from_objects=env_from(container, lookup),
         key_value=lambda source: key_value(pod, source, lookup),
     )
+
+
+def config_faults(pod: Pod, lookup: Lookup) -> list[str]:
+    """What the pod needs of ConfigMaps and Secrets and does not find."""
+    facts, faults = NodeFacts(node_name=""), []
+    for container in pod.all_containers:
+        try:
+            container_env(pod, container, facts, lookup)
+        except RuntimeFailed as e:
+            faults.append(f"pod {pod.meta.key}, container {container.name}: {e}")
+    for volume in pod.volumes:
+        if isinstance(volume.source, Projected):
+            try:
+                volume_files(pod, volume.source, facts, lookup)
+            except RuntimeFailed as e:
+                faults.append(f"pod {pod.meta.key}, volume {volume.name}: {e}")
+    return faults
 
 
 def env_from(container: Container, lookup: Lookup) -> dict[str, str]:

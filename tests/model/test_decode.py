@@ -28,6 +28,7 @@ from nodeguard.model.pod import (
 )
 from nodeguard.model.quantity import Quantity
 
+SUPPORTED = "supported: Pod, PriorityClass, List, ConfigMap, Secret"
 POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n"
 CONTAINER = "  containers:\n  - name: a\n    command: [x]\n"
 
@@ -157,28 +158,19 @@ def test_a_printed_pod_reads_back_as_the_same_pod() -> None:
         ("a: 1", ["error: f:1: apiVersion: required, but missing", "error: f:1: kind: required, but missing"]),
         (
             "apiVersion: apps/v1\nkind: Deployment\nspec: {anything: 1}",
-            [
-                "unsupported: f:1: kind Deployment (apps/v1): not supported yet; supported: Pod, PriorityClass, List, ConfigMap, Secret"
-            ],
+            [f"unsupported: f:1: kind Deployment (apps/v1): not supported yet; {SUPPORTED}"],
         ),
         (
             "apiVersion: example.com/v1\nkind: Zebra",
-            [
-                "unsupported: f:1: kind Zebra (example.com/v1): not supported yet; supported: Pod, PriorityClass, List, ConfigMap, Secret"
-            ],
+            [f"unsupported: f:1: kind Zebra (example.com/v1): not supported yet; {SUPPORTED}"],
         ),
         (
             "apiVersion: batch/v1\nkind: Jobs",
-            [
-                "error: f:2: kind: unknown kind 'Jobs', did you mean Job (not supported yet)? "
-                "supported: Pod, PriorityClass, List, ConfigMap, Secret"
-            ],
+            [f"error: f:2: kind: unknown kind 'Jobs', did you mean Job (not supported yet)? {SUPPORTED}"],
         ),
         (
             "apiVersion: v1\nkind: pod",
-            [
-                "error: f:2: kind: unknown kind 'pod', did you mean Pod? supported: Pod, PriorityClass, List, ConfigMap, Secret"
-            ],
+            [f"error: f:2: kind: unknown kind 'pod', did you mean Pod? {SUPPORTED}"],
         ),
         (
             "apiVersion: scheduling.k8s.io/v1beta1\nkind: PriorityClass\nmetadata: {name: a}\nvalue: 1",
@@ -1013,12 +1005,12 @@ def test_faults_in_references_to_config_maps_and_secrets(text: str, message: str
 def test_config_maps_and_secrets_beside_the_pods() -> None:
     manifests = read(
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {k: v}\nbinaryData: {b: AAE=}\n---\n"
-        "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: n}\ndata: {k: dg==}\nstringData: {p: w}\n"
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: other}\ndata: {k: dg==}\nstringData: {p: w}\n"
     )
     assert manifests.findings == ()
     config_map = manifests.config_of("default")(ObjectRef(kind="ConfigMap", name="c"))
     assert config_map == ConfigData(data={"k": b"v", "b": b"\0\1"}, binary=frozenset({"b"}))
-    secret = manifests.config_of("n")(ObjectRef(kind="Secret", name="s"))
+    secret = manifests.config_of("other")(ObjectRef(kind="Secret", name="s"))
     assert secret == ConfigData(data={"k": b"v", "p": b"w"})
     assert manifests.config_of("default")(ObjectRef(kind="Secret", name="s")) is None
 
