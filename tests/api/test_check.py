@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from nodeguard.api.check import examine
 from nodeguard.api.resource import RESOURCES, Resource, find_kind
+from nodeguard.api.table.table import table
 from nodeguard.model.apitable import API_OBJECTS
 
 
@@ -183,6 +184,46 @@ def test_nothing_makes_it_fail(one: Resource, obj: dict[str, Any]) -> None:
     found = examine(one, obj)
     json.dumps(found.object)
     assert all(cause.message for cause in found.causes)
+
+
+SCALARS: dict[str, st.SearchStrategy[Any]] = {
+    "string": st.sampled_from(["", "a", "Ready", "True", "Completed", "Pending", "Succeeded"]),
+    "bool": st.booleans(),
+    "int32": st.integers(0, 3),
+    "int64": st.integers(0, 3),
+    "quantity": st.sampled_from(["0", "1", "64Mi"]),
+    "time": st.sampled_from(["2026-11-21T12:00:00Z", "2026-11-21T12:00:00.000001Z"]),
+    "bytes": st.just("MQ=="),
+    "intOrString": st.just(80),
+    "any": st.just({}),
+}
+
+
+def well_typed(type_: str) -> st.SearchStrategy[Any]:
+    """Any value of a type of the table, with any of its fields missing, or null."""
+    if type_.startswith("[]"):
+        return st.lists(well_typed(type_[2:]), max_size=2)
+    if type_.startswith("map[string]"):
+        return st.dictionaries(st.sampled_from(["a", "cpu"]), well_typed(type_[11:]), max_size=2)
+    if type_ in SCALARS:
+        return SCALARS[type_]
+    fields = API_OBJECTS[type_].items()
+    return st.fixed_dictionaries({}, optional={key: st.none() | well_typed(field.type) for key, field in fields})
+
+
+@pytest.mark.parametrize(("kind", "key", "type_"), [
+    ("Pod", "status", "PodStatus"), ("Node", "status", "NodeStatus"), ("Node", "spec", "NodeSpec"),
+    ("Namespace", "status", "NamespaceStatus"), ("Event", "source", "EventSource"), ("Event", "series", "EventSeries"),
+    ("Event", "involvedObject", "ObjectReference"), ("ServiceAccount", "secrets", "[]ObjectReference"),
+    ("ConfigMap", "data", "map[string]string"), ("Secret", "data", "map[string]bytes"),
+])  # fmt: skip
+@given(data=st.data())
+def test_what_is_well_typed_is_decoded_and_can_be_shown(kind: str, key: str, type_: str, data: st.DataObject) -> None:
+    one = resource(kind)
+    found = examine(one, {**pod(), key: data.draw(well_typed(type_))})
+    assert found.malformed == ()
+    made = table(one, [found.object], now=0)
+    assert len(made["rows"][0]["cells"]) == len(made["columnDefinitions"])
 
 
 @given(st.dictionaries(st.sampled_from(sorted(API_OBJECTS["PodSpec"])), JSON, max_size=6))
