@@ -9,6 +9,7 @@ Source: kubeadm, app/phases/certs (names and lifetimes).
 from __future__ import annotations
 
 import argparse
+import fcntl
 import ipaddress
 import os
 import socket
@@ -36,6 +37,16 @@ def ensure_certificates(directory: Path, names: Sequence[str], now: datetime) ->
     """Everything is there and good for a while; the names of the files that were made."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     directory.chmod(0o700)
+    # The agent and `nodeguard kubeconfig` may come here at once: what one CA has issued means nothing to another.
+    lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _ensure_certificates(directory, names, now)
+    finally:
+        os.close(lock)
+
+
+def _ensure_certificates(directory: Path, names: Sequence[str], now: datetime) -> list[str]:
     made = []
     ca = _read(directory / CA)
     if ca is None or _ends_within(ca[0], now, _RENEW_CA_DAYS):

@@ -50,7 +50,7 @@ class ApiError(NodeguardError):
             "status": "Failure",
             "message": self.message,
             **({"reason": self.reason} if self.reason else {}),
-            **({"details": dict(self.details)} if self.details else {}),
+            **({"details": dict(self.details)} if self.details is not None else {}),
             "code": self.code,
         }
 
@@ -72,7 +72,7 @@ def not_found(plural: str, group: str, name: str) -> ApiError:
 
 
 def no_such_path() -> ApiError:
-    """There is nothing at this path at all."""
+    """There is nothing at this path at all. The empty details are what tells it from an object that is missing."""
     return ApiError(404, "NotFound", "the server could not find the requested resource", details={})
 
 
