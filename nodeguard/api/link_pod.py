@@ -51,7 +51,7 @@ class PodFeed:
             obj = forgotten.object()
             self._forget(obj["metadata"]["name"], obj["namespace"], obj["name"])
         self._told = {obj["metadata"]["uid"]: _digest(obj) for obj in objects}
-        self._context.link.send(Sync(pods=objects))
+        self._context.link.send(Sync(pods=[_for_agent(obj) for obj in objects]))
         self._is_synced = True
 
     def pod(self, told: Object) -> None:
@@ -92,7 +92,7 @@ class PodFeed:
         if may_go(obj):
             self._store.remove(entry.key, obj)
         else:
-            self._store.put(entry.key, obj)
+            self._store.put(entry.key, obj, urgent=True)
 
     def _appeared(self, key: Key, told: Object) -> None:
         """A pod the store does not know: a static one, or the store was lost. It is as it is."""
@@ -119,7 +119,7 @@ class PodFeed:
             self._settle(obj, self._store.committed(entry.key))
             return
         obj["status"] = status
-        self._settle(obj, self._store.put(entry.key, obj))
+        self._settle(obj, self._store.put(entry.key, obj, urgent=True))
 
     def _settle(self, obj: Object, committed: Any) -> None:
         """Tell the agent, once a final status is on the disk, that it may let go."""
@@ -152,7 +152,7 @@ class PodFeed:
         if self._told.get(entry.uid) != digest:
             self._told[entry.uid] = digest
             self._configs.want(obj)
-            self._context.link.send(PodMessage(object=obj))
+            self._context.link.send(PodMessage(object=_for_agent(obj)))
 
     def _deleted(self, entry: Entry) -> None:
         self._told.pop(entry.uid, None)
@@ -163,7 +163,7 @@ class PodFeed:
             self._forget(entry.uid, entry.key.namespace, entry.key.name)
             if MIRROR not in (entry.object()["metadata"].get("annotations") or {}):
                 note = {"metadata": {"name": entry.uid}, "namespace": entry.key.namespace, "name": entry.key.name}
-                self._store.put(Key(FORGOTTEN, "", entry.uid), note)
+                self._store.put(Key(FORGOTTEN, "", entry.uid), note, urgent=True)
             else:
                 self._mirrors_gone_at[entry.uid] = self._context.now()
 
@@ -180,6 +180,11 @@ class PodFeed:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _for_agent(pod: Object) -> Object:
+    """The pod without what is of no use to the agent: a third of its bytes."""
+    return {**pod, "metadata": {key: value for key, value in pod["metadata"].items() if key != "managedFields"}}
 
 
 def _merged_status(told: Object, known: Object) -> Object:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from api.fakeagent import FakeAgent, ended_status, running_status, started_event
@@ -29,6 +30,10 @@ def uid_of(made: dict[str, object]) -> str:
     metadata = made["metadata"]
     assert isinstance(metadata, dict)
     return str(metadata["uid"])
+
+
+def for_agent(shown: dict[str, Any]) -> dict[str, Any]:
+    return {**shown, "metadata": {key: value for key, value in shown["metadata"].items() if key != "managedFields"}}
 
 
 def test_a_final_status_is_settled_when_it_is_on_the_disk(quiet: FakeAgent, api: Client) -> None:
@@ -57,7 +62,7 @@ def test_a_deleted_pod_stays_until_it_is_gone(quiet: FakeAgent, api: Client) -> 
     uid = uid_of(api.make(PODS, pod("p")))
     answer = api("DELETE", f"{PODS}/p")
     assert answer.json["metadata"]["deletionTimestamp"]
-    quiet.wait_for(PodMessage, object=api.get(f"{PODS}/p"))
+    quiet.wait_for(PodMessage, object=for_agent(api.get(f"{PODS}/p")))
     shorter = api("DELETE", f"{PODS}/p?gracePeriodSeconds=3").json["metadata"]
     longer = api("DELETE", f"{PODS}/p?gracePeriodSeconds=9").json["metadata"]
     assert (shorter["deletionGracePeriodSeconds"], longer["deletionGracePeriodSeconds"]) == (3, 3)
@@ -86,7 +91,7 @@ def test_a_new_pod_of_the_name_is_not_the_old_one(quiet: FakeAgent, api: Client)
     new = api.make(PODS, pod("p"))
     quiet.send(PodMessage(object={**old, "status": running_status(old)}))
     quiet.send(Gone(uid=uid_of(old), namespace="default", name="p"))
-    quiet.wait_for(PodMessage, object=new)
+    quiet.wait_for(PodMessage, object=for_agent(new))
     quiet.report(uid_of(new), running_status(new))
     found = api.until(f"{PODS}/p", lambda one: one["status"]["phase"] == "Running")
     assert uid_of(found) == uid_of(new)

@@ -57,6 +57,7 @@ def test_the_file_is_for_root_alone(state: Path) -> None:
     async def write() -> None:
         store = Store(Database(state / FILE_NAME))
         await store.put(key("a"), obj("a"))
+        assert {path.name for path in state.iterdir()} >= {FILE_NAME, f"{FILE_NAME}-wal"}
         assert {path.stat().st_mode & 0o777 for path in state.iterdir()} == {0o600}
         await store.close()
 
@@ -124,10 +125,14 @@ class Failing(Database):
     """Takes nothing while ``error`` is set."""
 
     error: StoreFailed | None = None
+    is_once = False
 
     def write(self, changes: Iterable[tuple[Key, Entry | None]], revision: int) -> None:
-        if self.error is not None:
-            raise self.error
+        error = self.error
+        if error is not None:
+            self.error = None if self.is_once else error
+            self.is_once = False
+            raise error
         super().write(changes, revision)
 
 
@@ -154,6 +159,33 @@ def test_a_full_disk_refuses_writes_and_reading_goes_on(state: Path) -> None:
         await store.put(key("b"), obj("b"))
         assert [change.entry.key.name for change in heard] == ["a", "b"]
         await store.close()
+
+    asyncio.run(use())
+
+
+def test_with_the_last_of_a_full_disk_deletions_are_written(state: Path) -> None:
+    async def use() -> None:
+        database = Failing(state / FILE_NAME)
+        store = Store(database)
+        await asyncio.gather(store.put(key("a"), obj("a")), store.put(key("b"), obj("b")))
+        database.error, database.is_once = StoreFailed("full", is_full=True), True
+        made, ended, removed = (
+            store.put(key("new"), obj("new")),
+            store.put(key("a"), obj("a", "ended"), urgent=True),
+            store.remove(key("b"), obj("b")),
+        )
+        await asyncio.gather(ended, removed)
+        with pytest.raises(ApiError) as refused:
+            await made
+        assert refused.value.code == 507
+        database.error = StoreFailed("full", is_full=True)
+        with pytest.raises(ApiError):
+            await store.remove(key("a"), obj("a"))  # now nothing is left to give up
+        database.error = None
+        await store.close()
+        again = Store(Database(state / FILE_NAME))
+        assert [entry.object()["data"] for entry in again.entries("configmaps")] == ["ended"]
+        await again.close()
 
     asyncio.run(use())
 

@@ -160,7 +160,7 @@ async def remove(context: Context, resource: Resource, entry: Entry, options: De
     if is_gone:
         await context.store.remove(entry.key, obj)
     elif not is_begun or encode(obj) != entry.body:
-        await context.store.put(entry.key, obj)
+        await context.store.put(entry.key, obj, urgent=True)
     return obj, is_gone
 
 

@@ -22,8 +22,15 @@ from nodeguard.api.rest.write import create, update
 from nodeguard.api.status import method_not_allowed, no_such_path
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-_OF_ONE = {"GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "POST": "create"}
-_OF_ALL = {"GET": "list", "POST": "create", "DELETE": "deletecollection", "PUT": "update", "PATCH": "patch"}
+_OF_ONE = {"GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "POST": "create"}
+_OF_ALL = {
+    "GET": "list",
+    "HEAD": "list",
+    "POST": "create",
+    "DELETE": "deletecollection",
+    "PUT": "update",
+    "PATCH": "patch",
+}
 
 Handler = Callable[[Context, Target, Request], Awaitable[Any]]
 _BELOW: dict[str, Handler] = {"eviction": evict, "binding": bind, "finalize": finalize, "proxy": proxy}
@@ -47,7 +54,7 @@ def rest_routes(context: Context) -> list[BaseRoute]:
 
 async def _serve(context: Context, target: Target, request: Request) -> Any:
     resource = target.resource
-    verb = (_OF_ONE if target.name else _OF_ALL).get(request.method, "get")
+    verb = (_OF_ONE if target.name else _OF_ALL)[request.method]
     if target.subresource:
         of_subresource = resource.subresource(target.subresource)
         allowed = of_subresource.verbs if of_subresource is not None else ()

@@ -24,7 +24,9 @@ FILE_NAME = "objects.db"
 SCHEMA_VERSION = 1
 _BUSY_SECONDS = 5.0
 _LOG_BYTES = 1 << 20
-"""The log keeps these blocks, so that a few changes, deletions first of all, still fit on a full disk."""
+_RESERVE_BYTES = 2 << 20
+"""Kept on the disk for when it is full: so that deletions, by which it becomes less so, can still be written."""
+_RESERVE_RETRY_SECONDS = 60.0
 _KEPT_DAMAGED = 3
 _AHEAD = 10_000
 
@@ -67,6 +69,8 @@ class Database:
         self.damaged = ""
         self._ceiling = 0
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._reserve = path.with_name(f"{path.name}.reserve")
+        self._reserve_tried_at = -_RESERVE_RETRY_SECONDS
         try:
             try:
                 self._connection = _connect(path)
@@ -105,6 +109,16 @@ class Database:
             self._write(changes, revision)
         except (sqlite3.Error, OSError) as e:
             raise _failure(self.path, e) from e
+        self._keep_reserve()
+
+    def give_up_reserve(self) -> bool:
+        """Leave the kept room to the file; whether there was any."""
+        try:
+            self._reserve.unlink()
+        except OSError:
+            return False
+        self._reserve_tried_at = time.monotonic()
+        return True
 
     def rebuild(self, entries: Iterable[tuple[Key, Entry | None]], revision: int) -> None:
         """Begin a new file with these entries; the one that turned out to be damaged is set aside.
@@ -148,6 +162,24 @@ class Database:
                     connection.execute("ROLLBACK")
             raise
         self._ceiling = ceiling
+
+    def _keep_reserve(self) -> None:
+        """Keep room again, where it was given up, once there is enough."""
+        now = time.monotonic()
+        if now - self._reserve_tried_at < _RESERVE_RETRY_SECONDS:
+            return
+        self._reserve_tried_at = now
+        if self._reserve.exists():
+            return
+        try:
+            fd = os.open(self._reserve, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(fd, 0, _RESERVE_BYTES)
+            finally:
+                os.close(fd)
+        except OSError:
+            with suppress(OSError):
+                self._reserve.unlink()
 
     def _set_aside(self, fault: str) -> None:
         name = f"{self.path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"

@@ -31,6 +31,7 @@ class _Write:
     entry: Entry
     is_deletion: bool
     is_kept: bool
+    is_urgent: bool
     done: asyncio.Future[Entry]
 
 
@@ -96,10 +97,11 @@ class Store:
             window = self._windows[resource] = Window(self._begun_at)
         return window
 
-    def put(self, key: Key, obj: Object, *, keep: bool = True) -> asyncio.Future[Entry]:
+    def put(self, key: Key, obj: Object, *, keep: bool = True, urgent: bool = False) -> asyncio.Future[Entry]:
         """Make or replace an object, whose resourceVersion is set; done when it is committed.
 
-        With ``keep`` False it is not written to the file: what is worth nothing after a restart.
+        With ``keep`` False it is not written to the file: what is worth nothing after a restart. What is ``urgent``,
+        as removals are, is written with the last of a full disk: it leads to there being more room.
 
         Raises (the call, or the future):
             ApiError: it is too large, cannot be encoded, or cannot be written.
@@ -110,11 +112,12 @@ class Store:
             raise ApiError(400, "BadRequest", f"the object cannot be encoded: {type(e).__name__}") from None
         if len(entry.body) > MAX_OBJECT_BYTES:
             raise ApiError(413, "RequestEntityTooLarge", f"the object is larger than {MAX_OBJECT_BYTES} bytes")
-        return self._add(key, entry, is_deletion=False, is_kept=keep)
+        return self._add(_Write(key, entry, False, keep, urgent, asyncio.get_running_loop().create_future()))
 
     def remove(self, key: Key, last: Object) -> asyncio.Future[Entry]:
         """Remove an object; ``last`` is what watches are told it was. Done when it is committed."""
-        return self._add(key, make_entry(key, last, self._last + 1), is_deletion=True, is_kept=True)
+        entry = make_entry(key, last, self._last + 1)
+        return self._add(_Write(key, entry, True, True, True, asyncio.get_running_loop().create_future()))
 
     async def committed(self, key: Key) -> None:
         """Return when what was put of this object so far is committed.
@@ -137,23 +140,24 @@ class Store:
         self._thread.shutdown()
         self._database.close()
 
-    def _add(self, key: Key, entry: Entry, *, is_deletion: bool, is_kept: bool) -> asyncio.Future[Entry]:
-        self._last = entry.revision
-        loop = asyncio.get_running_loop()
-        write = _Write(key, entry, is_deletion, is_kept, loop.create_future())
+    def _add(self, write: _Write) -> asyncio.Future[Entry]:
+        self._last = write.entry.revision
         write.done.add_done_callback(_heard)
-        self._pending[key] = write
+        self._pending[write.key] = write
         self._queue.append(write)
         if not self._is_writing:
             self._is_writing = True
-            loop.call_soon(self._write_next)
+            asyncio.get_running_loop().call_soon(self._write_next)
         return write.done
 
     def _write_next(self) -> None:
         batch, self._queue = self._queue, []
-        if not batch:
+        if batch:
+            self._write(batch)
+        else:
             self._is_writing = False
-            return
+
+    def _write(self, batch: list[_Write]) -> None:
         kept = [(write.key, None if write.is_deletion else write.entry) for write in batch if write.is_kept]
         if not kept:
             self._commit(batch)
@@ -169,6 +173,12 @@ class Store:
             error = self._rebuild(batch)
         if error is None:
             self._commit(batch)
+        elif isinstance(error, StoreFailed) and error.is_full and self._database.give_up_reserve():
+            urgent = [write for write in batch if write.is_urgent]
+            self._fail([write for write in batch if not write.is_urgent], error, spare=urgent)
+            if urgent:
+                self._write(urgent)
+                return
         else:
             self._fail(batch, error)
         self._write_next()
@@ -208,10 +218,10 @@ class Store:
             if not write.done.done():
                 write.done.set_result(write.entry)
 
-    def _fail(self, batch: list[_Write], error: BaseException) -> None:
+    def _fail(self, batch: list[_Write], error: BaseException, spare: Iterable[_Write] = ()) -> None:
         """Nothing of it is on the disk; what was put since may rest on it, and fails with it."""
         batch, self._queue = batch + self._queue, []
-        self._pending.clear()
+        self._pending = {write.key: write for write in spare}
         log.error("store not written changes=%d error=%s", len(batch), error)
         for write in batch:
             if not write.done.done():
