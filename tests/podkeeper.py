@@ -144,8 +144,7 @@ class _Agent:
             case "settle":
                 node.settle(wish["uid"])
             case "forget":
-                if not node.forget(wish["uid"]):
-                    self._tell({"forgotten": wish["uid"]})
+                node.forget(wish["uid"], lambda: self._tell({"forgotten": wish["uid"]}))
             case "arm":
                 self._arm()
             case "leave":

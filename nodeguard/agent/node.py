@@ -228,17 +228,17 @@ class Node:
             self._workers.remove(worker)
             worker.settle()
 
-    def forget(self, uid: str) -> bool:
+    def forget(self, uid: str, then: Callable[[], None] = lambda: None) -> bool:
         """Have all of a pod go at once, also of one that has been settled.
 
-        Returns whether there is one: if not, only logs are removed and nobody is told.
+        Returns whether it is here. If not there are only logs; ``then`` is called when these are gone.
         """
         worker = self._find(uid)
         if worker is not None:
             worker.delete(0.0)
             return True
         log_dir = self.host.paths.log_dir
-        self.loop.in_thread(lambda: cleanup.remove_logs(log_dir, uid), _logs_removed)
+        self.loop.in_thread(lambda: cleanup.remove_logs(log_dir, uid), lambda _, error: _logs_removed(error, then))
         return False
 
     def leave(self) -> None:
@@ -413,9 +413,10 @@ class Node:
         return not self._running
 
 
-def _logs_removed(_: Any, error: BaseException | None) -> None:
+def _logs_removed(error: BaseException | None, then: Callable[[], None]) -> None:
     if error is not None:
         log.error("logs not removed error=%s", error)
+    then()
 
 
 def _requested_millicpu(pod: Pod) -> int:
