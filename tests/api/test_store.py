@@ -136,13 +136,16 @@ class Failing(Database):
         super().write(changes, revision)
 
 
-def test_a_full_disk_refuses_writes_and_reading_goes_on(state: Path) -> None:
+def test_a_full_disk_refuses_writes_and_reading_goes_on(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nodeguard.api.store.database._RESERVE_RETRY_SECONDS", 0.0)
+
     async def use() -> None:
         database = Failing(state / FILE_NAME)
         store = Store(database)
         heard: list[Change] = []
         store.listeners.append(heard.append)
         await store.put(key("a"), obj("a", "1"))
+        assert (state / f"{FILE_NAME}.reserve").stat().st_size > 1 << 20
         database.error = StoreFailed("full", is_full=True)
         first, second = store.put(key("a"), obj("a", "2")), store.put(key("b"), obj("b"))
         for write in (first, second):

@@ -7,6 +7,7 @@ the rollback journal needs three.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sqlite3
@@ -26,7 +27,8 @@ _BUSY_SECONDS = 5.0
 _LOG_BYTES = 1 << 20
 _RESERVE_BYTES = 2 << 20
 """Kept on the disk for when it is full: so that deletions, by which it becomes less so, can still be written."""
-_RESERVE_RETRY_SECONDS = 60.0
+_RESERVE_RETRY_SECONDS = 1.0
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _KEPT_DAMAGED = 3
 _AHEAD = 10_000
 
@@ -70,7 +72,7 @@ class Database:
         self._ceiling = 0
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._reserve = path.with_name(f"{path.name}.reserve")
-        self._reserve_tried_at = -_RESERVE_RETRY_SECONDS
+        self._has_reserve, self._reserve_tried_at = False, -_RESERVE_RETRY_SECONDS
         try:
             try:
                 self._connection = _connect(path)
@@ -109,15 +111,22 @@ class Database:
             self._write(changes, revision)
         except (sqlite3.Error, OSError) as e:
             raise _failure(self.path, e) from e
-        self._keep_reserve()
+
+    def has_room(self) -> bool:
+        """Whether there is room for more than deletions: the reserve is kept, or could be kept again just now."""
+        now = time.monotonic()
+        if not self._has_reserve and now - self._reserve_tried_at >= _RESERVE_RETRY_SECONDS:
+            self._reserve_tried_at = now
+            self._has_reserve = _allocate(self._reserve)
+        return self._has_reserve
 
     def give_up_reserve(self) -> bool:
         """Leave the kept room to the file; whether there was any."""
+        self._has_reserve, self._reserve_tried_at = False, time.monotonic()
         try:
             self._reserve.unlink()
         except OSError:
             return False
-        self._reserve_tried_at = time.monotonic()
         return True
 
     def rebuild(self, entries: Iterable[tuple[Key, Entry | None]], revision: int) -> None:
@@ -162,24 +171,6 @@ class Database:
                     connection.execute("ROLLBACK")
             raise
         self._ceiling = ceiling
-
-    def _keep_reserve(self) -> None:
-        """Keep room again, where it was given up, once there is enough."""
-        now = time.monotonic()
-        if now - self._reserve_tried_at < _RESERVE_RETRY_SECONDS:
-            return
-        self._reserve_tried_at = now
-        if self._reserve.exists():
-            return
-        try:
-            fd = os.open(self._reserve, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            try:
-                os.posix_fallocate(fd, 0, _RESERVE_BYTES)
-            finally:
-                os.close(fd)
-        except OSError:
-            with suppress(OSError):
-                self._reserve.unlink()
 
     def _set_aside(self, fault: str) -> None:
         name = f"{self.path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
@@ -231,6 +222,23 @@ def _begin(connection: sqlite3.Connection, path: Path) -> None:
         connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
 
 
+def _allocate(path: Path) -> bool:
+    """Whether the reserve is there; True as well when it cannot be kept for a reason other than room."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(fd, 0, _RESERVE_BYTES)
+        finally:
+            os.close(fd)
+    except OSError as e:
+        if e.errno not in _FULL:
+            return True
+        with suppress(OSError):
+            path.unlink()
+        return False
+    return True
+
+
 def _damage(fault: str) -> sqlite3.DatabaseError:
     error = sqlite3.DatabaseError(fault)
     error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
@@ -246,7 +254,7 @@ def _failure(path: Path, error: Exception) -> NodeguardError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_BUSY:
         return StoreRefused(f"{path}: another process has it open")
-    is_full = code == sqlite3.SQLITE_FULL or "disk is full" in str(error) or getattr(error, "errno", 0) in (28, 122)
+    is_full = code == sqlite3.SQLITE_FULL or "disk is full" in str(error) or getattr(error, "errno", 0) in _FULL
     return StoreFailed(f"{path}: {error}", is_full=is_full)
 
 

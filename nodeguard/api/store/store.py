@@ -50,6 +50,7 @@ class Store:
         self._pending: dict[Key, _Write] = {}
         self._queue: list[_Write] = []
         self._is_writing = False
+        self._trouble = ""
         self._windows: dict[str, Window] = {}
         self._begun_at = self.revision
         self.listeners: list[Callable[[Change], None]] = []
@@ -158,6 +159,11 @@ class Store:
             self._is_writing = False
 
     def _write(self, batch: list[_Write]) -> None:
+        if not self._database.has_room():
+            batch = self._only_urgent(batch, StoreFailed("the disk is full", is_full=True))
+            if not batch:
+                self._write_next()
+                return
         kept = [(write.key, None if write.is_deletion else write.entry) for write in batch if write.is_kept]
         if not kept:
             self._commit(batch)
@@ -172,13 +178,12 @@ class Store:
         if isinstance(error, StoreFailed) and is_damage(error):
             error = self._rebuild(batch)
         if error is None:
+            if self._trouble and self._database.has_room():
+                log.info("store written again")
+                self._trouble = ""
             self._commit(batch)
         elif isinstance(error, StoreFailed) and error.is_full and self._database.give_up_reserve():
-            urgent = [write for write in batch if write.is_urgent]
-            self._fail([write for write in batch if not write.is_urgent], error, spare=urgent)
-            if urgent:
-                self._write(urgent)
-                return
+            self._queue = self._only_urgent(batch, error)
         else:
             self._fail(batch, error)
         self._write_next()
@@ -218,11 +223,21 @@ class Store:
             if not write.done.done():
                 write.done.set_result(write.entry)
 
-    def _fail(self, batch: list[_Write], error: BaseException, spare: Iterable[_Write] = ()) -> None:
+    def _only_urgent(self, batch: list[_Write], error: StoreFailed) -> list[_Write]:
+        """What is written all the same on a full disk; the rest fails."""
+        waiting, self._queue = batch + self._queue, []
+        urgent = [write for write in waiting if write.is_urgent or not write.is_kept]
+        self._fail([write for write in waiting if write.is_kept and not write.is_urgent], error)
+        self._pending = {write.key: write for write in urgent}
+        return urgent
+
+    def _fail(self, batch: list[_Write], error: BaseException) -> None:
         """Nothing of it is on the disk; what was put since may rest on it, and fails with it."""
         batch, self._queue = batch + self._queue, []
-        self._pending = {write.key: write for write in spare}
-        log.error("store not written changes=%d error=%s", len(batch), error)
+        self._pending.clear()
+        if batch and str(error) != self._trouble:
+            log.error("store not written changes=%d error=%s", len(batch), error)
+            self._trouble = str(error)
         for write in batch:
             if not write.done.done():
                 write.done.set_exception(_as_api_error(error))
@@ -254,5 +269,7 @@ def _heard(done: asyncio.Future[Entry]) -> None:
 
 def _as_api_error(error: BaseException) -> ApiError:
     if isinstance(error, StoreFailed) and error.is_full:
-        return insufficient_storage("the disk that holds the objects is full; reading and deleting pods' files goes on")
+        return insufficient_storage(
+            "the disk that holds the objects is full: nothing new is taken, reading and deleting go on"
+        )
     return internal_error("the objects' file cannot be written; the log of the agent says why")
