@@ -51,6 +51,11 @@ class Agent:
             if not self._listen(deadline):
                 raise AssertionError(f"waited in vain for {what}\n{self.story()}")
 
+    def listen_until(self, deadline: float) -> None:
+        """Hear what it says until this instant of the monotonic clock."""
+        while time.monotonic() < deadline and self._listen(deadline):
+            pass
+
     def wait_for_state(self, uid: str, state: str, *containers: str) -> None:
         """All these containers (``main`` unless named) are in this state: ``running``, ``terminated``, ``waiting``."""
 
