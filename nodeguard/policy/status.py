@@ -11,7 +11,7 @@ from typing import Any
 from nodeguard.model.instant import rfc3339
 from nodeguard.model.meta import Condition
 from nodeguard.model.pod import Container, ContainerKind, Pod, QOSClass
-from nodeguard.model.status import ContainerStage, ContainerView, Phase, PodView, SandboxStage, Termination
+from nodeguard.model.status import ContainerView, Phase, PodView, SandboxStage, Termination
 from nodeguard.policy.backoff import MAX_BACKOFF_SECONDS, restart_at
 from nodeguard.policy.lifecycle import init_failed, is_initialized, should_restart
 
@@ -121,9 +121,8 @@ def _state(
             )
             return {"waiting": {"reason": CRASH_LOOP, "message": message}}
         return {"terminated": _terminated(seen.ended)}
-    blocked = container.kind is ContainerKind.APP and pod.init_containers and not is_initialized(pod, view)
-    waits_in_line = container.kind is not ContainerKind.APP and seen.stage is ContainerStage.ABSENT
-    return {"waiting": {"reason": "PodInitializing" if blocked or waits_in_line else "ContainerCreating"}}
+    # the word of the pod, not of the container: kubectl shows Init:0/2 for it
+    return {"waiting": {"reason": "PodInitializing" if pod.init_containers else "ContainerCreating"}}
 
 
 def _terminated(ended: Termination) -> dict[str, Any]:

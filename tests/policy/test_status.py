@@ -133,6 +133,14 @@ def test_an_app_waits_for_pod_initialization() -> None:
     assert status["containerStatuses"][0]["state"] == {"waiting": {"reason": "PodInitializing"}}
 
 
+def test_what_a_container_waits_with_before_its_first_start() -> None:
+    """Source: kubelet, pkg/kubelet/kubelet_pods.go, convertToAPIContainerStatuses, defaultWaitingState."""
+    being_made = pod_status(pod(INIT), look(seen(INIT, "creating"), seen(APP)), QOSClass.BURSTABLE, 30.0)
+    assert being_made["initContainerStatuses"][0]["state"] == {"waiting": {"reason": "PodInitializing"}}
+    alone = pod_status(pod(), look(seen(APP, "creating")), QOSClass.BURSTABLE, 30.0)
+    assert alone["containerStatuses"][0]["state"] == {"waiting": {"reason": "ContainerCreating"}}
+
+
 def test_a_transition_time_moves_only_with_the_status() -> None:
     first = pod_status(pod(), look(seen(APP)), QOSClass.BURSTABLE, 10.0)
     second = pod_status(pod(), look(seen(APP, "running")), QOSClass.BURSTABLE, 20.0, previous=first)
