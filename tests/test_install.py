@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from nodeguard.agent.config_load import load_files
+from nodeguard.errors import Conflict, HostLacks, InvalidInput, PermissionDenied, UsageError
 from nodeguard.kernel import systemd
 
 ROOT = Path(__file__).resolve().parent.parent
 UNIT = ROOT / "install" / "nodeguard-pods.service"
+AGENT_UNIT = ROOT / "install" / "nodeguard.service"
 CONFIG = ROOT / "install" / "config.yaml"
 
 
@@ -58,6 +60,7 @@ def test_what_is_installed_runs_by_itself_and_goes_without_a_trace(place: tuple[
         "share/man/man1/nodeguard.1",
         "share/nodeguard/examples/01-hello-qos.yaml",
         "lib/systemd/system/nodeguard-pods.service",
+        "lib/systemd/system/nodeguard.service",
     ):
         assert (staged / name).is_file(), name
     assert str(stage).encode() not in b"".join(
@@ -168,3 +171,31 @@ def test_systemd_takes_the_unit() -> None:
     complaints = [line for line in done.stderr.splitlines() if UNIT.name in line]
     assert done.returncode == 0, done.stderr
     assert not complaints
+
+
+def test_systemd_takes_the_unit_of_the_agent(tmp_path: Path) -> None:
+    command = tmp_path / "bin" / "nodeguard"
+    command.parent.mkdir()
+    command.write_text("#!/bin/sh\n")
+    command.chmod(0o755)
+    unit = tmp_path / AGENT_UNIT.name
+    unit.write_text(AGENT_UNIT.read_text().replace("@PREFIX@", str(tmp_path)))
+    shutil.copy(UNIT, tmp_path)
+    argv = ["systemd-analyze", "verify", "--man=no", unit]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    complaints = [line for line in done.stderr.splitlines() if unit.name in line]
+    assert done.returncode == 0, done.stderr
+    assert not complaints
+
+
+def test_stopping_the_agent_touches_no_pod_and_killing_it_brings_it_back() -> None:
+    settings = dict(re.findall(r"^(\w+)=(.*)$", AGENT_UNIT.read_text(), re.MULTILINE))
+    assert settings["KillMode"] == "process"
+    assert settings["Restart"] == "always"
+    assert settings["Type"] == "notify"
+    assert settings["OOMPolicy"] == "continue"
+    assert settings["ExecReload"] == "/bin/kill -HUP $MAINPID"
+    assert "WatchdogSec" in settings
+    errors = {int(code) for code in settings["RestartPreventExitStatus"].split()}
+    wrong = (UsageError, InvalidInput, Conflict, PermissionDenied, HostLacks)
+    assert errors == {error.exit_code for error in wrong}
