@@ -181,6 +181,7 @@ class Daemon:
     def _look(self) -> None:
         self._server.look()
         self._api.forget_objects()
+        self._notifier.status(self._state())
         self._loop.call_at(self._loop.clock.now() + LOOK_SECONDS, self._look)
 
     def _give_signs_of_life(self, seconds: float) -> None:

@@ -175,6 +175,7 @@ class PodSync:
         if worker is not None and worker.is_gone and uid not in self._stopping:
             del self._workers[uid]
             self._node.settle(uid)
+            self._try_again()
 
     def forget(self, uid: str, namespace: str, name: str) -> None:
         """The object was deleted without waiting: end the pod at once."""
@@ -215,6 +216,9 @@ class PodSync:
         if used >= most:
             message = f"Node didn't have enough resource: pods, requested: 1, used: {used}, capacity: {most}"
             self._refuse(pod, "OutOfpods", message, told=False)
+            return
+        if any(worker.pod.meta.key == pod.meta.key for worker in self._workers.values()):
+            self._waiting[uid] = pod  # until the older one of this name has gone
             return
         try:
             worker = self._node.start(pod)
