@@ -34,7 +34,7 @@ def take_over(host: Host, make: Callable[[Pod], PodWorker]) -> list[PodWorker]:
             record = read_record(directory)
             if record is None or not cleanup.is_left_to_an_agent(directory, record, host.owner.boot_id):
                 continue
-            worker = _worker(host, directory, make)
+            worker = _worker(host, directory, record, make)
             if worker is None:
                 _remove(host, record)
             else:
@@ -42,16 +42,17 @@ def take_over(host: Host, make: Callable[[Pod], PodWorker]) -> list[PodWorker]:
     return found
 
 
-def _worker(host: Host, directory: Path, make: Callable[[Pod], PodWorker]) -> PodWorker | None:
+def _worker(host: Host, directory: Path, record: Record, make: Callable[[Pod], PodWorker]) -> PodWorker | None:
+    """None when the pod cannot be read, or has its things where this agent, configured otherwise, would not look."""
     kept = read_pod(directory)
-    if kept is None:
+    worker = None if kept is None else make(kept.pod)
+    if kept is None or worker is None or worker.sandbox.own_record() != replace(record, owner=host.owner):
         return None
     offset = clock_offset(host.clock)
     written = read_state(directory) or Checkpoint(clock_offset=offset, stage=_stage_unread(directory))
     state = written.by_clock(offset)
     if state.struck_at is not None and state.stop is None:
         state = replace(state, stop=_untold_eviction(state.struck_at))
-    worker = make(kept.pod)
     worker.adopt(state, kept.started_at + state.clock_offset - written.clock_offset)
     return worker
 
@@ -69,7 +70,11 @@ def _untold_eviction(struck_at: float) -> StopRequest:
 
 
 def _remove(host: Host, record: Record) -> None:
-    log.error("pod not taken over: it cannot be read, and is removed pod=%s/%s", record.namespace, record.name)
+    log.error(
+        "pod not taken over but removed: it cannot be read, or was kept elsewhere pod=%s/%s",
+        record.namespace,
+        record.name,
+    )
     try:
         cleanup.remove_pod(host.driver, host.paths, record)
     except (NodeguardError, OSError) as e:

@@ -88,7 +88,7 @@ class Sandbox:
 
     def record(self) -> None:
         """Write the record that comes first, so that nothing can be left without one."""
-        self._record().write(self.run_dir)
+        self.own_record().write(self.run_dir)
 
     def record_kept(self, manifest: Mapping[str, Any], started_at: float) -> None:
         """The same with the pod beside it, for whoever takes it over. What has no record yet is nobody's.
@@ -98,7 +98,7 @@ class Sandbox:
         """
         self.run_dir.mkdir(parents=True, mode=0o700)
         self._write_pod(manifest, started_at)
-        self._record().write_into(self.run_dir)
+        self.own_record().write_into(self.run_dir)
 
     def unrecord(self) -> None:
         """Take the record back: nothing has come of it, or nothing is left."""
@@ -112,13 +112,13 @@ class Sandbox:
 
     def take_over(self) -> None:
         """Make the record this process's. The tree's lock must be held."""
-        self._record().write_into(self.run_dir)
+        self.own_record().write_into(self.run_dir)
 
     def prepare(self) -> None:
         """Make everything; ``record`` has been called."""
         host = self.host
         self._is_removed = False
-        self._record().write(self.state_dir)  # /run may be empty after a restart of the host, this is not
+        self.own_record().write(self.state_dir)  # /run may be empty after a restart of the host, this is not
         self.log_dir.mkdir(parents=True, mode=0o755, exist_ok=host.keeper is not None)
         self._make_cgroup()
         self._open_for_later()
@@ -181,7 +181,8 @@ class Sandbox:
             self.meter = MemoryMeter(self.host.driver, self.cgroup)
             self.killer = self.host.driver.killer(self.cgroup)
 
-    def _record(self) -> Record:
+    def own_record(self) -> Record:
+        """The pod's record, with this process as its owner."""
         return Record(
             uid=self.uid,
             namespace=self.pod.meta.namespace,

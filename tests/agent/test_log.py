@@ -124,3 +124,30 @@ def test_garbage_in_a_log_is_survived(tmp_path_factory: pytest.TempPathFactory, 
     reader.read()
     reader.close()
     assert sum(len(line.content) for line in reader.lines) <= len(data)
+
+
+def test_what_was_there_before_is_not_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "0.log"
+    append(path, ("stdout", "F", b"old"))
+    reader = Reader(path)
+    reader.log.skip()
+    append(path, ("stdout", "F", b"new"))
+    reader.close()
+    assert reader.content == [b"new"]
+
+
+def test_a_log_that_nobody_wants_is_rotated_and_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "0.log"
+    log = ContainerLog(path, None, max_bytes=100, max_files=3)
+    append(path, ("stdout", "F", b"x" * 200))
+    assert not log.read_some()
+    assert log.wants_rotation()
+    aside = log.rotate(0.0)
+    assert not log.wants_rotation()
+    append(path, ("stdout", "F", b"y"))
+    assert log.read_some(), "there is a new file"
+    assert not log.read_some()
+    append(path, ("stdout", "F", b"y" * 200))
+    assert log.wants_rotation()
+    assert b"x" * 200 in aside.read_bytes()
+    log.close()

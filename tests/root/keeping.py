@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -127,14 +127,14 @@ class Agent:
 
 
 @contextmanager
-def agent(sandbox: Sandbox, *arguments: str) -> Iterator[Agent]:
+def agent(sandbox: Sandbox, *arguments: str, env: Mapping[str, str] | None = None) -> Iterator[Agent]:
     """An agent that has adopted whatever there was; killed at the end of the block if it still runs."""
     sandbox.spare_the_trial()
     process = subprocess.Popen(
         [sys.executable, str(DRIVER), *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=sandbox.environment,
+        env=sandbox.environment | dict(env or {}),
         start_new_session=True,
     )
     found = Agent(process)

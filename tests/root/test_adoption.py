@@ -495,6 +495,19 @@ def test_a_damaged_checkpoint(sandbox: Sandbox, file: str) -> None:
             next_one.leave()
 
 
+def test_a_pod_that_was_kept_elsewhere_is_removed(sandbox: Sandbox) -> None:
+    """The next agent has another configuration: it would not find the pod's logs where it looks for them."""
+    wanted = rich_pod(sandbox)
+    with agent(sandbox) as first:
+        first.do("start", pod=wanted)
+        first.wait_for_state(uid_of(wanted), "running", "main", "other")
+        first.kill()
+    with agent(sandbox, env={"NODEGUARD_LOG_DIR": str(sandbox.base / "elsewhere")}) as next_one:
+        wait_for_adoption(next_one)
+        assert next_one.adopted == []
+        next_one.leave()
+
+
 # Strangers.
 
 
