@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nodeguard.api.admit_class import check_default
 from nodeguard.api.admit_config import fill_secret, immutable_faults
 from nodeguard.api.admit_meta import metadata_faults, shape_faults
 from nodeguard.api.admit_namespace import begin_namespace
@@ -61,7 +62,7 @@ def admit_new(desk: Desk, resource: Resource, obj: Object, validation: str) -> A
     return Admitted(object=checked, warnings=warnings, sent=sent)
 
 
-def admit_changed(resource: Resource, new: Object, old: Object, validation: str) -> Admitted:
+def admit_changed(desk: Desk, resource: Resource, new: Object, old: Object, validation: str) -> Admitted:
     """A changed object, its metadata kept.
 
     Raises:
@@ -70,6 +71,8 @@ def admit_changed(resource: Resource, new: Object, old: Object, validation: str)
     checked, warnings = _examine(resource, new, validation, old)
     if resource.kind in WITH_STATUS:
         _carry(checked, old, "status")
+    if resource.kind == "PriorityClass":
+        check_default(desk.store, checked)
     if resource.kind == "Node":
         with_unschedulable_taint(checked.setdefault("spec", {}))
     faults = _CHANGED[resource.kind](checked, old) if resource.kind in _CHANGED else []
@@ -164,7 +167,15 @@ def _begin_namespace(_: Desk, obj: Object) -> None:
     begin_namespace(obj)
 
 
-_BEGIN: Mapping[str, Callable[[Desk, Object], None]] = {"Pod": _begin_pod, "Namespace": _begin_namespace}
+def _begin_class(desk: Desk, obj: Object) -> None:
+    check_default(desk.store, obj)
+
+
+_BEGIN: Mapping[str, Callable[[Desk, Object], None]] = {
+    "Namespace": _begin_namespace,
+    "Pod": _begin_pod,
+    "PriorityClass": _begin_class,
+}
 _CHANGED: Mapping[str, Callable[[Object, Object], list[Cause]]] = {
     "Pod": pod_update_faults,
     "ConfigMap": immutable_faults,

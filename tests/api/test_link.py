@@ -205,6 +205,8 @@ def test_figures_come_from_the_agent(quiet: FakeAgent, api: Client) -> None:
     assert api.get(f"{metrics}/pods?labelSelector=a%3Dc")["items"] == []
     assert api("GET", f"{metrics}/namespaces/default/pods/none").code == 404
     assert api.get("/api/v1/nodes/node1/proxy/stats/summary")["node"]["nodeName"] == "node1"
+    quiet.answers["summary"] = None
+    assert api("GET", f"{metrics}/nodes").code == 503
     quiet.answers["summary"] = {"code": 503, "reason": "ServiceUnavailable", "message": "later"}
     assert api("GET", f"{metrics}/nodes").code == 503
 

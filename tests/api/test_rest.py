@@ -205,6 +205,19 @@ def test_a_pod_gets_what_admission_fills_in(client: Client) -> None:
     assert client("POST", PODS, unknown).code == 403
 
 
+def test_only_one_priority_class_is_the_default(client: Client) -> None:
+    client.make(CLASSES, {"metadata": {"name": "usual"}, "value": 5, "globalDefault": True})
+    client.make(CLASSES, {"metadata": {"name": "other"}, "value": 6})
+    for answer in (
+        client("POST", CLASSES, {"metadata": {"name": "second"}, "value": 5, "globalDefault": True}),
+        client.patch(f"{CLASSES}/other", {"globalDefault": True}),
+    ):
+        assert (answer.code, answer.reason) == (403, "Forbidden")
+        assert "PriorityClass usual is already marked as default" in answer.json["message"]
+    assert client.make(PODS, pod("usual"))["spec"]["priority"] == 5
+    assert client("DELETE", f"{CLASSES}/usual").code == 200
+
+
 def test_status_is_only_changed_where_it_belongs(client: Client) -> None:
     client.make(PODS, pod("status"))
     client.until(f"{PODS}/status", lambda found: found["status"]["phase"] == "Running")

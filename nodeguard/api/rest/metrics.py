@@ -17,7 +17,7 @@ from nodeguard.api.rest.option import list_options
 from nodeguard.api.rest.respond import body_response
 from nodeguard.api.rest.selector import parse_labels
 from nodeguard.api.rest.target import Target
-from nodeguard.api.status import not_found
+from nodeguard.api.status import not_found, unavailable
 from nodeguard.api.store.entry import Key
 from nodeguard.model.instant import rfc3339
 from nodeguard.policy.selector import all_hold
@@ -32,6 +32,8 @@ async def metrics(context: Context, target: Target, request: Request) -> Respons
     options = list_options(request.query_params)
     rules = parse_labels(options.label_selector)
     summary = await context.link.query("summary")
+    if not isinstance(summary, dict) or not isinstance(summary.get("node"), dict):
+        raise unavailable("the agent has no figures yet")
     now = rfc3339(context.now())
     if target.resource.plural == "nodes":
         found = [_node(target, summary["node"], now)]

@@ -101,7 +101,7 @@ async def change_object(
     if entry is None:
         raise not_found(resource.plural, resource.group, target.name)
     old = entry.object()
-    admitted = change_admitted(target, old, change, options)
+    admitted = change_admitted(context, target, old, change, options)
     new = admitted.object
     if is_tracked:
         track(resource, old, new, options.field_manager, context.now(), target.subresource)
@@ -115,7 +115,9 @@ async def change_object(
     return answer(context, target, request, await done, 200, admitted.warnings)
 
 
-def change_admitted(target: Target, old: Object, change: Callable[[Object], Object], options: WriteOptions) -> Admitted:
+def change_admitted(
+    context: Context, target: Target, old: Object, change: Callable[[Object], Object], options: WriteOptions
+) -> Admitted:
     """What ``change`` makes of the object, admitted.
 
     Raises:
@@ -129,7 +131,8 @@ def change_admitted(target: Target, old: Object, change: Callable[[Object], Obje
     keep_metadata(resource, new, old)
     if target.subresource == "status":
         return admit_status(resource, new, old)
-    admitted = admit_changed(resource, new, shown, options.field_validation)
+    desk = Desk(store=context.store, node_name=context.node_name)
+    admitted = admit_changed(desk, resource, new, shown, options.field_validation)
     if is_event:
         return Admitted(object=as_core_group(admitted.object), warnings=admitted.warnings)
     return admitted
