@@ -159,7 +159,7 @@ def _object_of_node(value: Any, source: str, node_name: str, now: float) -> Any:
         },
     }
     tolerations = [*tolerations, *([] if _TOLERATION in tolerations else [_TOLERATION])]
-    return {**value, "metadata": metadata, "spec": {**spec, "tolerations": tolerations, "nodeName": node_name}}
+    return {**value, "metadata": metadata, "spec": {**spec, "tolerations": tolerations, "nodeName": node_name.lower()}}
 
 
 def _uid(value: dict[str, Any], source: str, node_name: str) -> str:
