@@ -41,6 +41,8 @@ IN_MACHINES_EVERY = 4
 
 
 STATE = "os.rename run/pods/UID/.state.json.PID"
+HALF = 2 if VERSION == 1 else 1
+"""On cgroup v1 a group is in many hierarchies, and so it can be half removed."""
 
 
 def sampled(places: Iterable[str]) -> list[ParameterSet]:
@@ -124,7 +126,7 @@ START = {
     "no-second-record": ("open state/pods/UID/.record.json.PID", 1),
     "no-log-directory": ("os.mkdir log/default_p_UID", 1),
     "no-cgroup": ("os.mkdir cgroup/*/podUID", 1),
-    "half-a-cgroup": ("os.mkdir cgroup/*/podUID", 2),
+    "half-a-cgroup": ("open cgroup/*/podUID/*", 1),
     "no-namespaces": ("os.mkdir run/pods/UID/ns", 1),
     "half-the-namespaces": ("open run/pods/UID/ns/*", 3),
     "no-small-files": ("os.mkdir run/pods/UID/etc", 1),
@@ -133,13 +135,13 @@ START = {
     "no-memory-volume": ("os.mkdir state/pods/UID/volumes/memory", 1),
     "not-ready-yet": (STATE, 4),
     "no-container-cgroup": ("os.mkdir cgroup/*/podUID/init", 1),
-    "half-a-container-cgroup": ("os.mkdir cgroup/*/podUID/main", 2),
+    "half-a-container-cgroup": ("open cgroup/*/podUID/main/*", 1),
     "no-bundle": ("os.mkdir run/pods/UID/bundles/UID_init_0", 1),
     "half-a-layer": ("os.mkdir state/pods/UID/containers/UID_main_0/work", 1),
     "no-config": ("os.rename run/pods/UID/bundles/UID_main_0/config.json.partial", 1),
     "no-conmon": ("subprocess.Popen conmon", 1),
     "no-conmon-of-the-second": ("subprocess.Popen conmon", 2),
-    "created": ("open cgroup/*/podUID/main/cgroup.procs", 1),
+    "created": ("os.posix_spawn runc start", 1),
     "not-started-yet": ("os.posix_spawn runc start", 2),
     "exit-of-init-not-given-up": ("os.remove run/exits/UID_init_0", 1),
     "init-not-deleted": ("os.posix_spawn runc delete", 1),
@@ -199,11 +201,11 @@ STOP = {
     "exit-not-given-up": ("os.remove run/exits/*", 1),
     "second-exit-not-given-up": ("os.remove run/exits/*", 2),
     "not-deleted": ("os.posix_spawn runc delete", 1),
-    "half-a-container-cgroup": ("os.rmdir cgroup/*/podUID/main", 2),
+    "half-a-container-cgroup": ("os.rmdir cgroup/*/podUID/main", HALF),
     "half-a-layer": ("os.rmdir upper", 1),
     "half-a-bundle": ("os.remove config.json", 1),
     "message": ("os.remove run/pods/UID/messages/*", 2),
-    "half-a-pod-cgroup": ("os.rmdir cgroup/*/podUID", 2),
+    "half-a-pod-cgroup": ("os.rmdir cgroup/*/podUID", HALF),
     "half-the-volumes": ("os.rmdir disk", 1),
     "namespaces": ("os.remove net", 1),
     "traces": ("os.remove 0.log", 2),
@@ -240,7 +242,7 @@ END = {
     "not-deleted": ("os.posix_spawn runc delete", 1),
     "other-not-deleted": ("os.posix_spawn runc delete", 2),
     "half-a-layer": ("os.rmdir upper", 1),
-    "half-a-pod-cgroup": ("os.rmdir cgroup/*/podUID", 2),
+    "half-a-pod-cgroup": ("os.rmdir cgroup/*/podUID", HALF),
     "namespaces": ("os.remove net", 1),
     "not-discounted": ("os.rename run/owners/.PID.json.PID", 1),
     "not-settled": ("os.remove run/pods/UID/record.json", 1),
@@ -289,7 +291,7 @@ EVICTION = {
     "struck-and-written": (STATE, 2),
     "exit-not-given-up": ("os.remove run/exits/*", 1),
     "not-deleted": ("os.posix_spawn runc delete", 1),
-    "half-a-pod-cgroup": ("os.rmdir cgroup/*/podUID", 2),
+    "half-a-pod-cgroup": ("os.rmdir cgroup/*/podUID", HALF),
     "half-the-volumes": ("os.rmdir disk", 1),
     "state-5": (STATE, 5),
 }
