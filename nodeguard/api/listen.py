@@ -50,7 +50,7 @@ class Listeners:
     async def stop(self) -> None:
         """No connection is left."""
         for server in self._servers:
-            server.should_exit = server.force_exit = True
+            server.end()
         serving, others = self._tasks[: len(self._servers)], self._tasks[len(self._servers) :]
         for task in others:
             task.cancel()
