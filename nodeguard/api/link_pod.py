@@ -8,23 +8,24 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from nodeguard.api.admit_meta import Object
-from nodeguard.api.admit_pod import MIRROR
 from nodeguard.api.context import Context
+from nodeguard.api.forgotten import FORGOTTEN, is_mirror
 from nodeguard.api.link_config import ConfigFeed
 from nodeguard.api.rest.write import may_go
+from nodeguard.api.status import ApiError
 from nodeguard.api.store.entry import Change, ChangeType, Entry, Key
 from nodeguard.model.instant import rfc3339
 from nodeguard.model.link import Forget, PodMessage, Settled, Sync
 
 log = logging.getLogger(__name__)
 
-FORGOTTEN = "_forgotten"
-"""Where the store notes the uids of pods that are to be forgotten, until the agent says that they are gone."""
 _ENDED = ("Succeeded", "Failed")
 _MIRROR_SECONDS = 1.0
+_RETRY_SECONDS = 2.0
 
 
 class PodFeed:
@@ -36,6 +37,8 @@ class PodFeed:
         self._configs = ConfigFeed(context)
         self._told: dict[str, int] = {}
         self._gone: set[str] = set()
+        self._newest: dict[str, Object] = {}
+        """What was told last of pods whose status is not committed yet."""
         self._mirrors_gone_at: dict[str, float] = {}
         self._is_synced = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -75,24 +78,22 @@ class PodFeed:
         """Nothing is left of the pod on the host."""
         forgotten = Key(FORGOTTEN, "", uid)
         if (note := self._store.latest(forgotten)) is not None:
-            self._store.remove(forgotten, note.object())
+            removal = self._store.remove(forgotten, note.object())
+            self._start(self._kept(removal, lambda: self.gone(uid, namespace, name)))
         entry = self._store.latest(Key("pods", namespace, name))
         if entry is None or entry.uid != uid:
             return
         obj = entry.object()
         metadata = obj["metadata"]
-        is_mirror = MIRROR in (metadata.get("annotations") or {})
-        if not metadata.get("deletionTimestamp") and not is_mirror:
+        if not metadata.get("deletionTimestamp") and not is_mirror(obj):
             return
-        if is_mirror:
+        if is_mirror(obj):
             self._mirrors_gone_at[uid] = self._context.now()
         self._gone.add(uid)
         metadata.setdefault("deletionTimestamp", rfc3339(self._context.now()))
         metadata["deletionGracePeriodSeconds"] = 0
-        if may_go(obj):
-            self._store.remove(entry.key, obj)
-        else:
-            self._store.put(entry.key, obj, urgent=True)
+        done = self._store.remove(entry.key, obj) if may_go(obj) else self._store.put(entry.key, obj, urgent=True)
+        self._start(self._kept(done, lambda: self.gone(uid, namespace, name)))
 
     def _appeared(self, key: Key, told: Object) -> None:
         """A pod the store does not know: a static one, or the store was lost. It is as it is."""
@@ -106,7 +107,7 @@ class PodFeed:
         told.setdefault("kind", "Pod")
         self._told[told["metadata"]["uid"]] = _digest(told)
         self._configs.want(told)
-        self._settle(told, self._store.put(key, told))
+        self._start(self._settled(told, self._store.put(key, told)))
 
     async def _later(self, seconds: float, told: Object) -> None:
         await asyncio.sleep(seconds)
@@ -116,25 +117,33 @@ class PodFeed:
         obj = entry.object()
         status = _merged_status(told.get("status") or {}, obj.get("status") or {})
         if status == obj.get("status"):
-            self._settle(obj, self._store.committed(entry.key))
+            self._start(self._settled(told, self._store.committed(entry.key)))
             return
         obj["status"] = status
-        self._settle(obj, self._store.put(entry.key, obj, urgent=True))
+        self._start(self._settled(told, self._store.put(entry.key, obj, urgent=True)))
 
-    def _settle(self, obj: Object, committed: Any) -> None:
+    async def _settled(self, told: Object, committed: Awaitable[object]) -> None:
         """Tell the agent, once a final status is on the disk, that it may let go."""
-        if (obj.get("status") or {}).get("phase") in _ENDED:
-            self._start(self._settled(obj["metadata"]["uid"], committed))
-        elif asyncio.iscoroutine(committed):
-            committed.close()
+        uid = told["metadata"]["uid"]
+        self._newest[uid] = told
 
-    async def _settled(self, uid: str, committed: Any) -> None:
+        def again() -> None:
+            if self._newest.get(uid) is told:
+                self.pod(told)
+
+        if await self._kept(committed, again) and self._newest.get(uid) is told:
+            del self._newest[uid]
+            if (told.get("status") or {}).get("phase") in _ENDED:
+                self._context.link.send(Settled(uid=uid))
+
+    async def _kept(self, committed: Awaitable[object], again: Callable[[], None]) -> bool:
+        """Whether it was committed; if not, which the store has logged, it is tried again later."""
         try:
             await committed
-        except Exception as e:  # the store has logged why; the agent keeps the record, and tells it again
-            log.warning("final status not kept uid=%s error=%s", uid, type(e).__name__)
-            return
-        self._context.link.send(Settled(uid=uid))
+        except ApiError:
+            asyncio.get_running_loop().call_later(_RETRY_SECONDS, again)
+            return False
+        return True
 
     def _changed(self, change: Change) -> None:
         """Tell the agent of a committed change that concerns it."""
@@ -157,15 +166,13 @@ class PodFeed:
     def _deleted(self, entry: Entry) -> None:
         self._told.pop(entry.uid, None)
         self._configs.drop(entry.uid)
-        if entry.uid in self._gone:
-            self._gone.discard(entry.uid)
-        elif entry.field("spec.nodeName") == self._context.node_name:
+        was_gone = entry.uid in self._gone
+        self._gone.discard(entry.uid)
+        returns = is_mirror(entry.object()) and not was_gone
+        if returns:
+            self._mirrors_gone_at[entry.uid] = self._context.now()
+        if returns or self._store.latest(Key(FORGOTTEN, "", entry.uid)) is not None:
             self._forget(entry.uid, entry.key.namespace, entry.key.name)
-            if MIRROR not in (entry.object()["metadata"].get("annotations") or {}):
-                note = {"metadata": {"name": entry.uid}, "namespace": entry.key.namespace, "name": entry.key.name}
-                self._store.put(Key(FORGOTTEN, "", entry.uid), note, urgent=True)
-            else:
-                self._mirrors_gone_at[entry.uid] = self._context.now()
 
     def _forget(self, uid: str, namespace: str, name: str) -> None:
         self._context.link.send(Forget(uid=uid, namespace=namespace, name=name))

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from nodeguard.api.builtin import ensure_account
 from nodeguard.api.context import Context
+from nodeguard.api.forgotten import take_away
 from nodeguard.api.resource import RESOURCES, find_kind
 from nodeguard.api.rest.remove import FOREGROUND, ORPHAN, DeleteOptions, remove
 from nodeguard.api.rest.target import storage_name
@@ -181,7 +182,7 @@ class Collector:
                 del obj["metadata"]["finalizers"]
         else:
             obj["spec"] = {}
-        await (self._store.remove(key, obj) if may_go(obj) else self._store.put(key, obj))
+        await (take_away(self._context, key, obj) if may_go(obj) else self._store.put(key, obj, urgent=True))
 
 
 def _is_deleting(entry: Entry) -> bool:

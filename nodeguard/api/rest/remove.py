@@ -19,6 +19,7 @@ from nodeguard.api.admit_namespace import FOREVER
 from nodeguard.api.admit_pod import terminating
 from nodeguard.api.context import Context
 from nodeguard.api.events_group import as_events_group
+from nodeguard.api.forgotten import take_away
 from nodeguard.api.resource import Resource
 from nodeguard.api.rest.body import media_type, parse_body, read_bytes
 from nodeguard.api.rest.form import choose_form
@@ -158,7 +159,7 @@ async def remove(context: Context, resource: Resource, entry: Entry, options: De
     if options.dry_run:
         return obj, is_gone
     if is_gone:
-        await context.store.remove(entry.key, obj)
+        await take_away(context, entry.key, obj)
     elif not is_begun or encode(obj) != entry.body:
         await context.store.put(entry.key, obj, urgent=True)
     return obj, is_gone

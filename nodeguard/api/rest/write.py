@@ -19,6 +19,7 @@ from nodeguard.api.admit_meta import begin_metadata, check_identity, keep_metada
 from nodeguard.api.admit_namespace import check_namespace
 from nodeguard.api.context import Context
 from nodeguard.api.events_group import as_core_group, as_events_group
+from nodeguard.api.forgotten import take_away
 from nodeguard.api.patch.managed import track
 from nodeguard.api.rest.body import read_object
 from nodeguard.api.rest.form import choose_form
@@ -111,7 +112,7 @@ async def change_object(
         return answer(context, target, request, entry, 200, admitted.warnings)
     if options.dry_run:
         return answer(context, target, request, new, 200, admitted.warnings)
-    done = store.remove(target.key, new) if may_go(new) else store.put(target.key, new)
+    done = take_away(context, target.key, new) if may_go(new) else store.put(target.key, new)
     return answer(context, target, request, await done, 200, admitted.warnings)
 
 

@@ -217,7 +217,10 @@ class Store:
         for resource, of_one in changes.items():
             for change in of_one:
                 for listener in self.listeners:
-                    listener(change)
+                    try:
+                        listener(change)
+                    except Exception:  # the others, and everyone who waits for this commit, must hear of it
+                        log.exception("change not followed up object=%s", "/".join(change.entry.key))
             self.window(resource).extend(of_one)
         for write in batch:
             if not write.done.done():
