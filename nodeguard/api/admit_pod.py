@@ -32,6 +32,9 @@ _UPDATE_REFUSED = (
     "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing "
     "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 )
+_IMAGE_REFUSED = (
+    "Forbidden: this node does not replace containers of a pod that exists; delete the pod and create it anew"
+)
 MIRROR = "kubernetes.io/config.mirror"
 CLASSES = "priorityclasses.scheduling.k8s.io"
 
@@ -87,7 +90,9 @@ def pod_update_faults(new: Object, old: Object) -> list[Cause]:
         kept["terminationGracePeriodSeconds"] = 1
     for key in ("containers", "initContainers"):
         of_both = zip(given.get(key) or (), kept.get(key) or (), strict=False)
-        for one, other in of_both:
+        for position, (one, other) in enumerate(of_both):
+            if one.get("image") != other.get("image"):
+                faults.append(Cause("FieldValueForbidden", _IMAGE_REFUSED, f"spec.{key}[{position}].image"))
             _carry_image(other, one)
     if given != kept:
         changed = sorted(key for key in {*given, *kept} if given.get(key) != kept.get(key))

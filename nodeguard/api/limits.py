@@ -91,11 +91,12 @@ class Limits:
         identity, bucket = state.get("identity"), state.get("bucket")
         peer = identity.peer if identity is not None else ""
         if bucket is not None and not bucket.take():
-            await _refuse(scope, receive, send, "too many requests on this connection, slow down")
+            await refuse(scope, receive, send, _too_many("too many requests on this connection, slow down"))
             return
         places = self._places[kind_of(scope)]
         if not await places.enter(peer):
-            await _refuse(scope, receive, send, f"too many {places.what} at the same time ({places.total} in all)")
+            message = f"too many {places.what} at the same time ({places.total} in all)"
+            await refuse(scope, receive, send, _too_many(message))
             return
         try:
             await self._app(scope, receive, send)
@@ -124,14 +125,18 @@ def _is_collection(parts: list[str]) -> bool:
     return len(rest) == 1 or (len(rest) == 3 and rest[0] == "namespaces")
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send, message: str) -> None:
-    error = ApiError(429, "TooManyRequests", message, details={"retryAfterSeconds": 1}, headers={"Retry-After": "1"})
+def _too_many(message: str) -> ApiError:
+    return ApiError(429, "TooManyRequests", message, details={"retryAfterSeconds": 1}, headers={"Retry-After": "1"})
+
+
+async def refuse(scope: Scope, receive: Receive, send: Send, error: ApiError) -> None:
+    """Answer with an error instead of passing the request on; a WebSocket is not opened."""
     body = json.dumps(error.object()).encode()
     kind = "http.response"
     if scope["type"] == "websocket":
         await receive()
         kind = "websocket.http.response"
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    headers.append((b"retry-after", b"1"))
-    await send({"type": f"{kind}.start", "status": 429, "headers": headers})
+    headers += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
+    await send({"type": f"{kind}.start", "status": error.code, "headers": headers})
     await send({"type": f"{kind}.body", "body": body})

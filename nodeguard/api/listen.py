@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nodeguard.api.guard import GuardedServer
+from nodeguard.api.impersonation import NoImpersonation
 from nodeguard.api.limits import Limits
 from nodeguard.api.tls import ensure_certificates, refresh, server_context
 from nodeguard.errors import HostLacks
@@ -24,7 +25,7 @@ class Listeners:
     """All the servers of this process."""
 
     def __init__(self, app: Any, pki: Path) -> None:
-        self._app, self._pki = Limits(app), pki
+        self._app, self._pki = Limits(NoImpersonation(app)), pki
         self._servers: list[GuardedServer] = []
         self._tasks: list[asyncio.Future[None]] = []
         process.raise_open_files()

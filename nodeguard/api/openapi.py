@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import cache
+from hashlib import sha256
 from typing import Any
 
 from starlette.requests import Request
@@ -26,6 +27,11 @@ from nodeguard.api.resource import RESOURCES, group_versions
 from nodeguard.api.status import not_acceptable
 
 _JSON = "application/json"
+_V2_PROTOBUF = (
+    "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+)
+"""The answer's name for it, and kubectl's."""
 _INFO = {"title": "nodeguard", "version": __version__}
 
 
@@ -44,6 +50,9 @@ async def _index_endpoint(request: Request) -> Response:
 
 
 async def _v2_endpoint(request: Request) -> Response:
+    accepted = parse_accept(request.headers.get("accept", ""))
+    if any(one.name in _V2_PROTOBUF for one in accepted) and not any(one.takes(_JSON) for one in accepted):
+        return respond(request, _v2_head(), _V2_PROTOBUF[0])
     _refuse_other_types(request)
     return respond(request, _v2())
 
@@ -98,6 +107,22 @@ def _v3(group_version: str) -> Document:
             "components": {"schemas": dict(sorted(schemas.components.items()))},
         }
     )
+
+
+@cache
+def _v2_head() -> Document:
+    """Version and title alone, in Protocol Buffers.
+
+    kubectl asks for it when an object is of a kind that v3 does not know. That v2 does not know it either is all it
+    needs to say so; without an answer it would complain about the download.
+    """
+
+    def field(number: int, value: bytes) -> bytes:
+        return bytes([number << 3 | 2, len(value)]) + value
+
+    info = field(1, _INFO["title"].encode()) + field(2, _INFO["version"].encode())
+    body = field(1, b"2.0") + field(2, info)
+    return Document(body, f'"{sha256(body).hexdigest().upper()}"')
 
 
 @cache

@@ -60,9 +60,19 @@ def test_a_hash_of_another_version_leads_to_this_one() -> None:
     assert answer.headers["location"] == ask("/openapi/v3").json["paths"]["api/v1"]["serverRelativeURL"]
 
 
-@pytest.mark.parametrize("path", ["/openapi/v2", "/openapi/v3", "/openapi/v3/api/v1"])
+PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+
+
+@pytest.mark.parametrize("path", ["/openapi/v3", "/openapi/v3/api/v1"])
 def test_protocol_buffers_are_not_spoken(path: str) -> None:
-    assert ask(path, "application/com.github.proto-openapi.spec.v2@v1.0+protobuf").status == 406
+    assert ask(path, PROTOBUF).status == 406
+
+
+def test_of_v2_the_head_is_there_in_protocol_buffers() -> None:
+    answer = ask("/openapi/v2", PROTOBUF)
+    assert answer.headers["content-type"] == "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+    assert answer.body.startswith(b"\x0a\x032.0\x12")
+    assert ask("/openapi/v2", f"{PROTOBUF}, application/json").json["swagger"] == "2.0"
 
 
 @pytest.mark.parametrize(

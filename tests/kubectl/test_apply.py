@@ -144,7 +144,7 @@ def test_server_side_apply_keeps_book_of_who_set_what(kubectl: Kubectl) -> None:
 
 
 def test_server_side_apply_of_a_pod_merges_lists_by_their_keys(kubectl: Kubectl) -> None:
-    web = pod("web", container("a"), container("b"))
+    web = pod("web", container("a"), container("b", image="host"))
     kubectl("apply", "--server-side", "-f", "-", stdin=web)
     assert kubectl("apply", "--server-side", "-f", "-", stdin=web).out == "pod/web serverside-applied\n"
     changed = {

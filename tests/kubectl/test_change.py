@@ -109,7 +109,10 @@ def test_edit_that_the_server_refuses_keeps_what_was_typed(newest: Kubectl, tmp_
     assert "error: At least one of apiVersion, kind and name was changed" in said
 
 
-def test_set_image_and_set_env(newest: Kubectl) -> None:
+def test_set_of_what_a_pod_cannot_change(newest: Kubectl) -> None:
     newest.apply(pod("web"))
     said = newest("set", "env", "pod/web", "A=1", fails=1).err
     assert "pod updates may not change fields other than" in said
+    # A cluster would replace the container.
+    said = newest("set", "image", "pod/web", "main=host", fails=1).err
+    assert "spec.containers[0].image: Forbidden: this node does not replace containers" in said

@@ -113,6 +113,20 @@ def test_kinds_that_a_node_alone_does_not_have(kubectl: Kubectl) -> None:
         assert said == f'error: the server doesn\'t have a resource type "{kind}"\n'
 
 
+def test_nobody_acts_for_others(newest: Kubectl) -> None:
+    """A cluster lets an administrator; here there are no other users whose rights would be less."""
+    said = newest("get", "pods", "--as=bob", fails=1).err
+    assert said.startswith("Error from server (Forbidden): requests in the name of other users are not served")
+
+
+def test_objects_of_a_kind_that_nobody_knows(kubectl: Kubectl) -> None:
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}}
+    assert kubectl.apply(deployment, fails=1).err == (
+        'error: resource mapping not found for name: "web" namespace: "" from "STDIN": '
+        'no matches for kind "Deployment" in version "apps/v1"\nensure CRDs are installed first\n'
+    )
+
+
 def test_completion_knows_names(newest: Kubectl) -> None:
     newest("create", "configmap", "settings")
     assert "settings" in newest("__complete", "get", "configmap", "").lines
