@@ -48,9 +48,13 @@ def agent_answers(path: Path) -> bool:
 
 def open_client(config_file: str | None = None) -> Client:
     """A client of the agent on this host; whether it answers shows with the first request."""
+    import click
+
     from nodeguard.client.client import Client
 
-    return Client(socket_path(config_file), on_warning=lambda text: print(f"Warning: {text}", file=sys.stderr))
+    client = Client(socket_path(config_file), on_warning=lambda text: print(f"Warning: {text}", file=sys.stderr))
+    click.get_current_context().call_on_close(client.close)
+    return client
 
 
 def _files_name_run_dir() -> bool:

@@ -11,14 +11,14 @@ from nodeguard.cli.printer import warn
 from nodeguard.client.client import Client
 from nodeguard.client.kind import Kind
 from nodeguard.errors import InvalidInput, NotFound
+from nodeguard.model.apitable import API_OBJECTS
 from nodeguard.model.check.report import Report, shown
 from nodeguard.model.check.shape import check_shape
 from nodeguard.model.decode import decode
 from nodeguard.model.document import Document
-from nodeguard.model.field import OBJECTS
 from nodeguard.model.finding import Finding, Severity, in_file_order
 
-_DECODED = ("Pod", "PriorityClass")
+_DECODED = ("Pod", "PriorityClass", "ConfigMap", "Secret")
 """Checked as for ``run``; of other kinds the fields are checked here, and what they mean by the API."""
 
 Named = tuple[Kind, str | None, str]
@@ -41,8 +41,8 @@ def checked_objects(client: Client, paths: Sequence[str], namespace: str) -> lis
             _check_identity(report, kind, document.value, namespace)
             if kind.kind in _DECODED:
                 decoded.append(document)
-            elif kind.kind in OBJECTS:
-                check_shape(report, kind.kind, document.value, ())
+            elif kind.kind in API_OBJECTS:
+                check_shape(report, kind.kind, document.value, (), API_OBJECTS)
             found.append((kind, _with_namespace(kind, document.value, namespace)))
         findings += report.findings
     manifests = decode(decoded)

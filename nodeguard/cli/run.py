@@ -20,7 +20,6 @@ from nodeguard.errors import InvalidInput, PermissionDenied, UsageError
 from nodeguard.model.decode import Manifests
 from nodeguard.model.finding import Severity
 from nodeguard.model.objectref import object_refs
-from nodeguard.model.pod import Pod
 
 
 @click.command(short_help="Run pods until they end, or until Ctrl-C.")
@@ -42,19 +41,13 @@ def run(
     own beside it, and settings may be given.
     """
     found = _read(files)
-    pods, classes = found.pods, found.priority_classes
     if not standalone and agent_answers(socket_path(options["config"])):
-        if found.config_objects:
-            raise UsageError(
-                "an agent runs on this host, with ConfigMaps and Secrets of its own: nodeguard apply these first "
-                "and run the pods alone, or add --standalone for a node beside the agent's"
-            )
-        return _run_through_agent(pods, classes, Terminal(output, events, pods), options, show_tree=show_tree)
+        return _run_through_agent(found, Terminal(output, events, found.pods), options, show_tree=show_tree)
     _refuse_missing_objects(found)
     if os.geteuid() != 0:
         raise PermissionDenied("nodeguard run needs root: it makes cgroups and mounts (try sudo nodeguard run …)")
     config = load_and_warn(options)
-    return _run(config, found, Terminal(output, events, pods), show_tree)
+    return _run(config, found, Terminal(output, events, found.pods), show_tree)
 
 
 def _read(files: tuple[str, ...]) -> Manifests:
@@ -81,14 +74,7 @@ def _refuse_missing_objects(found: Manifests) -> None:
         raise InvalidInput([f"{fault} (it has to be in the input, beside the pod)" for fault in faults])
 
 
-def _run_through_agent(
-    pods: tuple[Pod, ...],
-    classes: tuple[Any, ...],
-    terminal: Terminal,
-    options: dict[str, Any],
-    *,
-    show_tree: bool,
-) -> int:
+def _run_through_agent(found: Manifests, terminal: Terminal, options: dict[str, Any], *, show_tree: bool) -> int:
     given = [name for name, value in options.items() if value not in (None, ()) and name != "config"]
     if given:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
@@ -108,7 +94,7 @@ def _run_through_agent(
         tree = read_tree(root.driver, root.path, config.run_dir)
         terminal.show("" if tree is None else render(tree, ascii_only=not speaks_utf8(sys.stdout)))
 
-    return AgentRun(open_client(options["config"]), terminal).run(pods, classes, show if show_tree else None)
+    return AgentRun(open_client(options["config"]), terminal).run(found, show if show_tree else None)
 
 
 def _run(config: Config, found: Manifests, terminal: Terminal, show_tree: bool) -> int:

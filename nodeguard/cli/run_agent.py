@@ -8,6 +8,7 @@ from __future__ import annotations
 import queue
 import signal
 import threading
+from binascii import b2a_base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,9 +19,13 @@ from nodeguard.client.client import Client
 from nodeguard.client.follow import LISTED, follow
 from nodeguard.client.follow_log import LogFollower
 from nodeguard.client.kind import EVENT, NAMESPACE, POD, Kind, find_object_kind
+from nodeguard.client.wait import wait_for
 from nodeguard.errors import Conflict, NodeguardError, NotFound
+from nodeguard.model.configdata import ConfigData
+from nodeguard.model.decode import Manifests
 from nodeguard.model.instant import parse_rfc3339
 from nodeguard.model.meta import Event
+from nodeguard.model.objectref import SECRET, ObjectRef
 from nodeguard.model.pod import Pod, PriorityClass
 
 PATIENCE_SECONDS = 30.0
@@ -49,9 +54,7 @@ class AgentRun:
         self._error: NodeguardError | None = None
         self._when_started: Callable[[], None] | None = None
 
-    def run(
-        self, pods: Sequence[Pod], classes: Sequence[PriorityClass], when_started: Callable[[], None] | None
-    ) -> int:
+    def run(self, found: Manifests, when_started: Callable[[], None] | None) -> int:
         """The exit code, once nothing of the pods is left.
 
         Raises:
@@ -64,7 +67,7 @@ class AgentRun:
             for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         }
         try:
-            self._create(pods, classes)
+            self._create(found)
             self._watch(self._follow_pods)
             self._watch(self._follow_events)
             while len(self._gone) < len(self._pods):
@@ -84,17 +87,20 @@ class AgentRun:
 
     # --- the beginning ---
 
-    def _create(self, pods: Sequence[Pod], classes: Sequence[PriorityClass]) -> None:
-        for namespace in sorted({pod.meta.namespace for pod in pods}):
+    def _create(self, found: Manifests) -> None:
+        for namespace in sorted({pod.meta.namespace for pod in found.pods}):
             try:
                 self._client.get(NAMESPACE, None, namespace)
             except NotFound:
                 head = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
                 self._make(NAMESPACE, None, head)
-        for priority_class in classes:
+        for priority_class in found.priority_classes:
             self._make_class(class_object(priority_class))
+        for (namespace, ref), data in found.config_objects.items():
+            item = config_object(namespace, ref, data)
+            self._make(self._client.kind_of(item), namespace, item)
         try:
-            for pod in pods:
+            for pod in found.pods:
                 made = self._make(POD, pod.meta.namespace, dict(pod.raw))
                 uid, name = made["metadata"]["uid"], made["metadata"]["name"]
                 self._pods[uid] = replace(pod, meta=replace(pod.meta, uid=uid, name=name))
@@ -237,6 +243,7 @@ class AgentRun:
         for kind, namespace, name in reversed(made):
             try:
                 self._client.delete(kind, namespace, name)
+                wait_for(self._client, kind, namespace, name, lambda item: item is None, PATIENCE_SECONDS)
             except NodeguardError as e:
                 self._terminal.note(f"Warning: {kind.title(name)} is left behind: {e}\n")
 
@@ -286,6 +293,19 @@ def class_object(priority_class: PriorityClass) -> Object:
         "globalDefault": priority_class.global_default,
         "preemptionPolicy": priority_class.preemption_policy,
         "description": priority_class.description,
+    }
+
+
+def config_object(namespace: str, ref: ObjectRef, data: ConfigData) -> Object:
+    """The v1 ConfigMap or Secret. Pure."""
+    plain = {key: value.decode() for key, value in data.data.items() if ref.kind != SECRET and key not in data.binary}
+    coded = {key: b2a_base64(value, newline=False).decode() for key, value in data.data.items() if key not in plain}
+    contents = {"data": coded} if ref.kind == SECRET else {"data": plain, "binaryData": coded}
+    return {
+        "apiVersion": "v1",
+        "kind": ref.kind,
+        "metadata": {"namespace": namespace, "name": ref.name},
+        **{key: value for key, value in contents.items() if value},
     }
 
 

@@ -116,7 +116,7 @@ def _json_path_condition(text: str) -> Condition:
 
     if text.startswith("{"):
         path, brace, rest = text.rpartition("}")
-        path += brace
+        path = path + brace if brace else text
         value = rest.removeprefix("=") if rest.startswith("=") else None
     else:
         path, equals, rest = text.partition("=")

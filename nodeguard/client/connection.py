@@ -94,8 +94,6 @@ class Connection:
     def stream(self, target: str, *, accept: str = JSON, timeout_seconds: float | None = None) -> Stream:
         """The answer as it comes. Silence is normal there, so there is no timeout unless one is given."""
         http = self._open(CONNECT_SECONDS)
-        opened = http.sock  # http.client forgets it when the answer ends with the connection
-        assert opened is not None
         try:
             # The head of a followed log may take as long as its first line.
             response = _asked(http, "GET", target, None, JSON, accept, timeout_seconds)
@@ -105,7 +103,7 @@ class Connection:
         except BaseException:
             http.close()
             raise
-        return Stream(opened, http, response)
+        return Stream(http, response)
 
     def _exchange(
         self, method: str, target: str, body: bytes | None, content_type: str, accept: str
@@ -145,8 +143,8 @@ class Connection:
 class Stream:
     """An answer that comes in pieces. Closed by ``close``, or by the end of ``with``."""
 
-    def __init__(self, opened: socket.socket, http: HTTPConnection, response: HTTPResponse) -> None:
-        self._socket, self._http, self._response = opened, http, response
+    def __init__(self, http: HTTPConnection, response: HTTPResponse) -> None:
+        self._http, self._response = http, response
 
     def __enter__(self) -> Stream:
         return self
@@ -155,11 +153,7 @@ class Stream:
         self.close()
 
     def close(self) -> None:
-        """Ended, also for a thread that reads it."""
-        try:
-            self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:  # the other side was faster
-            pass
+        """Ended."""
         self._response.close()
         self._http.close()
 

@@ -14,7 +14,7 @@ from typing import Any
 from nodeguard.errors import UsageError
 
 _STEP = re.compile(
-    r"""\.(?P<key>(?:[\w$-]|\\.)+) | \.\* | \[(?P<index>-?\d+)\] | \[\*\]
+    r"""\.(?P<key>(?:[^\s.,*\[\]$@{}\\]|\\.)+) | \.\* | \[(?P<index>-?\d+)\] | \[\*\]
       | \.?\[(?P<quote>['"])(?P<quoted>.*?)(?P=quote)\]
       | \[\?\(\s*@(?P<path>[^=!<>\s)]*)\s*(?:(?P<operator>==|!=)\s*(?P<value>'[^']*'|"[^"]*"|[^\s)]+))?\s*\)\]""",
     re.VERBOSE,
