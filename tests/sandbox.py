@@ -27,7 +27,7 @@ def patient(seconds: float) -> float:
     return seconds * _TIMEOUT_FACTOR
 
 
-# What a run may leave on purpose: locks, the history, which runtime works here, the cache of unpacked images.
+# What may be left on purpose: locks, the history, the API's objects, which runtime works here, unpacked images.
 KEPT_NAMES = frozenset(
     {
         "images",
@@ -39,6 +39,11 @@ KEPT_NAMES = frozenset(
         "history.db-shm",
         "history.db-journal",
         "history.lock",
+        "agent.lock",
+        "objects.db",
+        "objects.db-wal",
+        "objects.db-shm",
+        "objects.db.reserve",
     }
 )
 

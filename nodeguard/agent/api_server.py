@@ -22,7 +22,10 @@ from nodeguard.model.link import Message
 
 log = logging.getLogger(__name__)
 
-ARGV = (sys.executable, "-I", "-m", "nodeguard.api")
+_ISOLATION = "-I" if sys.flags.isolated else "-P"
+"""As this process: what was installed looks nowhere else for modules, and nobody looks in the current directory."""
+
+ARGV = (sys.executable, _ISOLATION, "-m", "nodeguard.api")
 LINK, UNIX, TLS = 3, 4, 5
 """The numbers its descriptors have there."""
 
@@ -36,7 +39,7 @@ END_SECONDS = 5.0
 OOM_SCORE_ADJ = 0
 """It inherits the agent's, which would make a client that fills its memory everybody's problem."""
 
-_KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR")
+_KEPT_VARIABLES = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ", "TMPDIR")
 _OURS = "NODEGUARD_"
 
 

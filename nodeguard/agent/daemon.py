@@ -20,7 +20,7 @@ from nodeguard.agent.instance_lock import InstanceLock
 from nodeguard.agent.listener import Listener
 from nodeguard.agent.machine import read_machine
 from nodeguard.agent.node import Node
-from nodeguard.agent.notify import notifier, watchdog_seconds
+from nodeguard.agent.notify import notifier, take_words, watchdog_seconds
 from nodeguard.agent.pod_sync import PodSync
 from nodeguard.agent.query import SummaryAnswer, Unanswerable, runtime_version
 from nodeguard.agent.reload import changed_settings, waiting_settings
@@ -46,12 +46,11 @@ SYSTEM_TAINTS = "node.kubernetes.io/"
 class Daemon:
     """Puts the parts together. `run` returns when the agent was asked to end."""
 
-    def __init__(
-        self, config: Config, *, read_config: Callable[[], Config], env: Mapping[str, str] = os.environ
-    ) -> None:
+    def __init__(self, config: Config, *, read_config: Callable[[], Config]) -> None:
         """``read_config()`` reads the configuration anew, as this one was read."""
-        self._config, self._read_config, self._env = config, read_config, env
-        self._notifier = notifier(env)
+        self._config, self._read_config = config, read_config
+        self._told_by_systemd = take_words(os.environ)
+        self._notifier = notifier(self._told_by_systemd)
         self._lock = InstanceLock(config.run_dir)
         self._listener = Listener(config.run_dir / SOCKET_NAME, config.listen)
         self._node = Node(
@@ -132,7 +131,7 @@ class Daemon:
         self._loop.in_thread(lambda: runtime_version(runtime), self._know_runtime)
         self._loop.call_at(self._loop.clock.now() + LOOK_SECONDS, self._look)
         self._notifier.ready(self._state())
-        seconds = watchdog_seconds(self._env)
+        seconds = watchdog_seconds(self._told_by_systemd)
         if seconds is not None:
             self._give_signs_of_life(seconds)
         log.info("agent ready: %s", self._state())

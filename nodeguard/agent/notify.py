@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 
 
@@ -57,6 +57,14 @@ class Notifier:
             text = "\n".join(line.replace("\n", " ") for line in lines)
             with suppress(OSError):
                 self._socket.sendto(text.encode(), self._address)
+
+
+def take_words(env: MutableMapping[str, str]) -> dict[str, str]:
+    """What systemd told this process, out of its environment: no child speaks in its name.
+
+    runc would even hand the socket on to containers.
+    """
+    return {name: env.pop(name) for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID") if name in env}
 
 
 def notifier(env: Mapping[str, str]) -> Notifier:

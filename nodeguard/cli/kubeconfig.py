@@ -32,8 +32,9 @@ def kubeconfig(server: str | None, **options: Any) -> None:
             raise UsageError("where does the agent listen? Give --listen HOST:PORT as for the agent, or --server URL")
         server = f"https://{config.listen}"
     pki = str(config.state_dir / PKI)
+    isolation = "-I" if sys.flags.isolated else "-P"  # nobody looks for modules in the current directory
     # A process of its own: what makes certificates takes longer to import than all the rest of this command.
-    argv = [sys.executable, "-I", "-m", "nodeguard.api.kubeconfig", "--pki", pki, "--server", server]
+    argv = [sys.executable, isolation, "-m", "nodeguard.api.kubeconfig", "--pki", pki, "--server", server]
     done = subprocess.run(argv, stdout=subprocess.PIPE, check=False)
     if done.returncode != 0:
         raise NodeguardError(f"no kubeconfig: the program that makes certificates ended with {done.returncode}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nodeguard.agent.notify import Notifier, notifier, watchdog_seconds
+from nodeguard.agent.notify import Notifier, notifier, take_words, watchdog_seconds
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -70,3 +70,9 @@ def test_a_full_queue_keeps_nobody_waiting(tmp_path: Path) -> None:
 )
 def test_a_sign_of_life_comes_twice_as_often_as_systemd_wants_it(env: dict[str, str], seconds: float | None) -> None:
     assert watchdog_seconds(env, pid=7) == seconds
+
+
+def test_what_systemd_says_is_for_this_process_alone() -> None:
+    env = {"NOTIFY_SOCKET": "/run/systemd/notify", "WATCHDOG_USEC": "1", "PATH": "/bin"}
+    assert take_words(env) == {"NOTIFY_SOCKET": "/run/systemd/notify", "WATCHDOG_USEC": "1"}
+    assert env == {"PATH": "/bin"}
