@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from http.client import HTTPConnection, HTTPResponse
 
 CONNECT_SECONDS = 5.0
-REQUEST_SECONDS = 30.0
+REQUEST_SECONDS = 60.0
 """Longer than the API takes for anything that is not a stream."""
 JSON = "application/json"
 
