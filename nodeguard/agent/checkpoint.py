@@ -65,6 +65,8 @@ class Checkpoint:
     stop: StopRequest | None = None
     struck_at: float | None = None
     """Everything in the pod got SIGKILL; why is in ``stop``, unless the writer was killed right between the two."""
+    eviction: str = ""
+    """The id of the record that tells of it."""
     failure: Termination | None = None
     ever_initialized: bool = False
     is_deleted: bool = False

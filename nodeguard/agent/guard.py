@@ -196,6 +196,8 @@ class Guard:
     def gone(self, worker: PodWorker) -> None:
         """Nothing is left of a pod."""
         self._loop.pod_gone()
+        if worker.adopted_eviction:
+            self._end_adopted(worker)
         self._candidates.remove(worker)
         self._disks.remove(worker.pod.meta.uid)
         self.status.pods_changed()
@@ -266,6 +268,9 @@ class Guard:
             )
 
         self._host.history.append(make)
+        if action is Action.EVICT and self._host.keeper is not None:
+            uid = eviction.candidate.pod.meta.uid
+            next(worker for worker in self._workers() if worker.pod.meta.uid == uid).recorded_as(id_)
         return id_
 
     def _record_refusal(self, refusal: Refusal, conditions: Sequence[str]) -> None:
@@ -300,6 +305,13 @@ class Guard:
                 outcome=outcome,
             ),
         )
+
+    def _end_adopted(self, worker: PodWorker) -> None:
+        """Another process decided on this eviction and did not live to see its end."""
+        from nodeguard.model.decision import Progress  # records cost a start too much
+
+        progress = Progress(killed_at=worker.killed_at(), gone_at=self._host.clock.now(), outcome=Outcome.GONE)
+        self._host.history.update(worker.adopted_eviction, progress)
 
     def _freed(self, victim: Victim) -> int | None:
         """Bytes that are back: a disk tells; of memory what the pod held, as others may have taken it since."""

@@ -20,6 +20,7 @@ from nodeguard.model.objectref import ObjectRef
 from nodeguard.model.pod import Pod, QOSClass
 from nodeguard.model.status import PodView, SandboxStage, StopRequest, Termination
 from nodeguard.policy import lifecycle, status
+from nodeguard.policy.projection import Untold
 
 if TYPE_CHECKING:
     from nodeguard.agent.checkpoint import Checkpoint
@@ -51,6 +52,9 @@ class PodWorker:
         self._status: dict[str, Any] = {}
         self._told: dict[str, Any] = {}
         self._kept: Checkpoint | None = None
+        self._eviction = ""
+        self.adopted_eviction = ""
+        """The record of an eviction that another process had under way."""
         self.is_deleted = False
         """Nothing is to stay of the pod, not even logs."""
         self._containers = {
@@ -127,7 +131,7 @@ class PodWorker:
             self.host.loop.in_thread(self._sandbox.refresh_volumes, self._volumes_refreshed)
 
     def _volumes_refreshed(self, _: Any, error: BaseException | None) -> None:
-        if error is not None:
+        if error is not None and not isinstance(error, Untold):
             self.host.events.warning(self.pod.meta, "FailedMount", str(error))
 
     def terminations(self) -> list[tuple[str, Termination]]:
@@ -167,6 +171,11 @@ class PodWorker:
         if self.host.keeper is not None:  # not before: a pod that still lives must not be taken for a dead one
             self._struck_at = self.host.clock.now()
             self._keep()
+
+    def recorded_as(self, record_id: str) -> None:
+        """The record of the pod's eviction: whoever sees its end is to write it there."""
+        self._eviction = record_id
+        self._keep()
 
     def _strike(self) -> None:
         kept = self._sandbox.killer
@@ -352,6 +361,7 @@ class PodWorker:
         self._sandbox.take_over()
         self._started_at, self._stage = started_at, state.stage
         self._stop, self._struck_at, self._failure = state.stop, state.struck_at, state.failure
+        self._eviction = self.adopted_eviction = state.eviction
         self._ever_initialized, self.is_deleted = state.ever_initialized, state.is_deleted
         self._status = {"conditions": list(state.conditions)}
         for name, kept in state.containers.items():
@@ -423,6 +433,7 @@ class PodWorker:
             stage=self._stage,
             stop=self._stop,
             struck_at=self._struck_at,
+            eviction=self._eviction,
             failure=self._failure,
             ever_initialized=self._ever_initialized,
             is_deleted=self.is_deleted,

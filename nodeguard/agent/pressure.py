@@ -342,6 +342,8 @@ class PressureLoop:
         worker = worker_of(eviction, self._candidates.workers())
         if worker is None or self._evictor.has(worker):  # gone between the look and now, or on its way
             return
+        if worker.adopted_eviction and eviction.grace_seconds > 0:  # on its way since another process said so
+            return
         self._announced_at.clear()
         containers = worker.container_memory() if eviction.signal in _MEMORY else {}
         struck_at = self._evictor.strike(worker) if eviction.grace_seconds == 0 else None

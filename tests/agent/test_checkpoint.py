@@ -68,6 +68,7 @@ states = st.builds(
     stage=st.sampled_from(SandboxStage),
     stop=stops | st.none(),
     struck_at=instants,
+    eviction=words,
     failure=ends | st.none(),
     ever_initialized=st.booleans(),
     is_deleted=st.booleans(),

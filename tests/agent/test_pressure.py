@@ -86,6 +86,7 @@ class FakeWorker:
     def __init__(self, pod: Pod, mib: int, did: list[str]) -> None:
         self.pod, self.mib, self.is_gone = pod, mib, False
         self.stop_request: StopRequest | None = None
+        self.adopted_eviction = ""
         self._did = did
         self.measured = 0
         self.processes = 1
@@ -604,6 +605,27 @@ def test_own_limits_are_enforced_while_a_soft_victim_has_its_grace_period(tmp_pa
     lab.after(KILLED_PATIENCE_SECONDS + 0.3)
     assert lab.did[7:] == ["strike other", "stop other 0"]
     assert other.stop_request is not None
+
+
+def test_a_victim_of_an_agent_that_has_ended_keeps_its_grace_period(tmp_path: Path) -> None:
+    """It is not evicted a second time, and nobody goes in its place; but a hard threshold does not wait for it."""
+    lab = Lab(
+        tmp_path,
+        {"memory.available": "100Mi"},
+        soft={"memory.available": "300Mi"},
+        grace_seconds=1,
+        max_pod_grace_seconds=600,
+    )
+    victim = lab.add("victim", 500, termination_grace_period_seconds=600)
+    victim.adopted_eviction = "0123456789ab"
+    lab.add("other", 200)
+    lab.observer.memory = 200 * MI
+    lab.pressure.open()
+    lab.after(30.0)
+    assert [what for what in lab.did if "relieve" not in what] == []
+    lab.observer.memory = 50 * MI
+    lab.after(1.0)
+    assert [what for what in lab.did if "relieve" not in what] == ["strike victim", "stop victim 0"]
 
 
 def test_nobody_is_told_the_same_all_the_time(lab: Lab) -> None:

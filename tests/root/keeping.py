@@ -67,6 +67,9 @@ class Agent:
 
         self.wait_for(are, f"{state}: {uid} {containers}")
 
+    def wait_for_event(self, reason: str) -> None:
+        self.wait_for(lambda: any(each["event"] == reason for each in self.events), reason)
+
     def container(self, uid: str, name: str = "main") -> Json:
         return container_status(self.pods[uid]["status"], name)
 

@@ -28,6 +28,8 @@ from root.lab import (
     resources,
     wait_for,
 )
+from root.test_pressure import grower
+from root.test_record import written
 from root.test_run_cleanup import forge_owner, stranger, stranger_cgroup
 from sandbox import Sandbox
 
@@ -344,6 +346,37 @@ def test_what_is_left_of_a_grace_period_is_given(sandbox: Sandbox) -> None:
         killing = [each["message"] for each in next_one.events if each["event"] == "Killing"]
         assert killing == ["Container main did not end in the time it was given: SIGKILL"]
         end(next_one, wanted)
+
+
+SOFT = """
+apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+evictionHard: {memory.available: 50Mi}
+evictionSoft: {memory.available: 300Mi}
+evictionSoftGracePeriod: {memory.available: 100ms}
+evictionMaxPodGracePeriod: 5
+nodeguard: {capacity: {memory: 512Mi}}
+"""
+
+
+def test_the_record_of_an_eviction_has_an_end_whoever_sees_it(sandbox: Sandbox) -> None:
+    (sandbox.base / "config.yaml").write_text(SOFT)
+    env = {"NODEGUARD_CONFIG": str(sandbox.base / "config.yaml")}
+    wanted = with_uid(grower("greedy", 300, deaf=True, terminationGracePeriodSeconds=60))
+    with agent(sandbox, env=env) as first:
+        first.do("start", pod=wanted)
+        first.wait_for_event("Evicted")
+        (before,) = wait_for(lambda: written(sandbox), "the record")
+        first.kill()
+    assert before["outcome"] == "pending"
+    with agent(sandbox, env=env) as next_one:
+        wait_for_adoption(next_one)
+        next_one.wait_for(lambda: uid_of(wanted) in next_one.ended, "the end")
+        assert next_one.pods[uid_of(wanted)]["status"]["message"] == before["message"]
+        end(next_one, wanted)
+    (record,) = written(sandbox)
+    assert (record["id"], record["outcome"]) == (before["id"], "gone")
+    assert record["timings"]["killedAt"] <= record["timings"]["goneAt"]
 
 
 # What happens while there is no agent.
