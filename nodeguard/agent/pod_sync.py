@@ -62,8 +62,8 @@ class Pods(Protocol):
     def settle(self, uid: str) -> None:
         """Its record goes."""
 
-    def forget(self, uid: str) -> bool:
-        """Have it end at once."""
+    def forget(self, uid: str, then: Callable[[], None]) -> bool:
+        """Have it end at once; of one that is not here logs go, and ``then()`` is called."""
 
 
 class PodSync:
@@ -158,7 +158,7 @@ class PodSync:
             self._tell(Gone(uid=uid, namespace=metadata["namespace"], name=metadata["name"]), None)
         elif uid in self._workers:
             pod = self._workers[uid].pod
-            self._stop(uid, pod.termination_grace_period_seconds if grace_seconds is None else grace_seconds)
+            self._stop(pod, pod.termination_grace_period_seconds if grace_seconds is None else grace_seconds)
 
     def synced(self, uids: Collection[str]) -> None:
         """The API server has told of all its pods, which have these uids."""
@@ -185,11 +185,10 @@ class PodSync:
         self._waiting.pop(uid, None)
         self._refused.pop(uid, None)
         log.info("pod forgotten pod=%s/%s uid=%s", namespace, name, uid)
-        self._stopping.add(uid)
-        if not self._node.forget(uid):
-            self._stopping.discard(uid)
+        if self._node.forget(uid, lambda: self._tell(Gone(uid=uid, namespace=namespace, name=name), None)):
+            self._stopping.add(uid)
+        else:
             self._workers.pop(uid, None)
-            self._tell(Gone(uid=uid, namespace=namespace, name=name), None)
 
     # what comes of it
 
@@ -247,23 +246,21 @@ class PodSync:
         self._tell(PodMessage(object=self._refused[uid]), ("pod", uid))
 
     def _delete(self, pod: Pod) -> None:
-        uid = pod.meta.uid
-        if uid in self._workers:
-            grace = pod.meta.deletion_grace_period_seconds
-            self._stop(uid, pod.termination_grace_period_seconds if grace is None else grace)
-            return
+        """Told when nothing is left: of one that has been settled there are logs, one may be going since before."""
+        uid, meta = pod.meta.uid, pod.meta
         self._waiting.pop(uid, None)
         self._refused.pop(uid, None)
-        self._tell_gone(pod)
+        grace = meta.deletion_grace_period_seconds
+        self._stop(pod, pod.termination_grace_period_seconds if grace is None else grace)
 
-    def _stop(self, uid: str, grace_seconds: float) -> None:
-        self._stopping.add(uid)
+    def _stop(self, pod: Pod, grace_seconds: float) -> None:
+        uid = pod.meta.uid
         try:
             self._node.stop(uid, float(grace_seconds))
+            self._stopping.add(uid)
         except NotFound:
-            worker = self._workers.pop(uid)
-            self._stopping.discard(uid)
-            self._tell_gone(worker.pod)
+            self._workers.pop(uid, None)
+            self._node.forget(uid, lambda: self._tell_gone(pod))
 
     def _update(self, worker: Worker, pod: Pod) -> None:
         if _changeable(worker.pod) == _changeable(pod):

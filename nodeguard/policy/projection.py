@@ -16,8 +16,14 @@ from nodeguard.model.pod import Container, DownwardAPI, EnvFrom, KeyRef, ObjectF
 from nodeguard.policy import env
 from nodeguard.policy.env import NodeFacts
 
+BAD_CONFIG = "CreateContainerConfigError"
+
 Lookup = Callable[[ObjectRef], ConfigData | None]
 """The object of the pod's namespace, None when there is none; KeyError while nobody has told."""
+
+
+class Untold(RuntimeFailed):
+    """The API server has not told yet whether there is such an object; it will."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +137,7 @@ def _find(source: EnvFrom | KeyRef | ObjectFiles, lookup: Lookup) -> ConfigData 
     try:
         found = lookup(ref)
     except KeyError:
-        raise _bad_config(f'{_word(ref)} "{ref.name}" is not known yet') from None
+        raise Untold(f'{_word(ref)} "{ref.name}" is not known yet', reason=BAD_CONFIG) from None
     if found is None and not source.optional:
         raise _bad_config(f'{_word(ref)} "{ref.name}" not found')
     return found
@@ -152,4 +158,4 @@ def _text(value: bytes, ref: ObjectRef, key: str) -> str:
 
 
 def _bad_config(message: str) -> RuntimeFailed:
-    return RuntimeFailed(message, reason="CreateContainerConfigError")
+    return RuntimeFailed(message, reason=BAD_CONFIG)

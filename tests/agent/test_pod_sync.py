@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -76,8 +76,10 @@ class Node:
         self.calls.append(f"settle {uid}")
         del self.workers[uid]
 
-    def forget(self, uid: str) -> bool:
+    def forget(self, uid: str, then: Callable[[], None]) -> bool:
         self.calls.append(f"forget {uid}")
+        if uid not in self.workers:
+            then()
         return uid in self.workers
 
 
@@ -136,9 +138,18 @@ def test_a_pod_is_deleted_with_its_grace_and_told_when_nothing_is_left(story: St
     assert story.sync.uids == frozenset()
 
 
-def test_a_pod_that_is_deleted_and_not_here_is_gone(story: Story) -> None:
+def test_a_pod_that_is_deleted_and_not_here_is_gone_with_its_logs(story: Story) -> None:
     story.sync.want(deleted(make("a")))
-    assert story.node.calls == []
+    assert story.node.calls == ["forget uid-a"]
+    assert story.told == ["gone uid-a default/a"]
+
+
+def test_one_whose_deletion_an_earlier_agent_began_is_gone_when_nothing_is_left(story: Story) -> None:
+    story.node.workers["uid-a"] = Worker(make("a"))
+    story.sync.want(deleted(make("a")))
+    assert story.node.calls == ["stop uid-a 5"]
+    assert story.told == []
+    story.go("uid-a")
     assert story.told == ["gone uid-a default/a"]
 
 
