@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from nodeguard.agent import admit, cleanup
-from nodeguard.agent.allowance import Allowance
 from nodeguard.agent.clock import Clock
 from nodeguard.agent.config import Config
-from nodeguard.agent.event import EventSource, Listener
-from nodeguard.agent.exits import Exits
+from nodeguard.agent.event import Listener
 from nodeguard.agent.guard import Guard
-from nodeguard.agent.history_file import FILE_NAME
-from nodeguard.agent.history_writer import History
-from nodeguard.agent.host import Host, HostSettings, LogSink, Paths
-from nodeguard.agent.log_pump import LogPump
+from nodeguard.agent.host import Host, LogSink
 from nodeguard.agent.loop import Loop
-from nodeguard.agent.machine import read_machine
 from nodeguard.agent.object_map import ObjectMap
+from nodeguard.agent.opening import open_host
 from nodeguard.agent.pod import PodWorker
-from nodeguard.agent.record import Owner, Record, pod_dirs, read_record
-from nodeguard.agent.root import prepare_root
-from nodeguard.agent.tree import Tree
-from nodeguard.agent.turnstile import Turnstile
-from nodeguard.agent.watch import Watcher
-from nodeguard.errors import Conflict, HostLacks, InvalidInput, NotFound
-from nodeguard.kernel import proc, process
-from nodeguard.kernel.cgroup.detect import detect
+from nodeguard.agent.record import Record, pod_dirs, read_record
+from nodeguard.errors import Conflict, InvalidInput, NotFound
 from nodeguard.model.configdata import ConfigData
 from nodeguard.model.eviction import EVICTED
 from nodeguard.model.meta import Event
@@ -40,20 +28,12 @@ from nodeguard.model.pod import Pod, PriorityClass
 from nodeguard.model.status import Phase
 from nodeguard.policy.effective import amount, effective_requests
 from nodeguard.policy.qos import qos_class
-from nodeguard.runtime import probe
 
 if TYPE_CHECKING:
     from nodeguard.agent.checkpoint import Keeper
 
 log = logging.getLogger(__name__)
 
-STARTS_AT_ONCE = 4
-"""Containers being made at the same time: more only compete for the same two or four cores."""
-
-FILES_FOR_ALL_ELSE = 256
-"""Open files that are not for pods to keep; of the rest they may have half."""
-
-MEMSW = "memory.memsw.limit_in_bytes"
 FAILED_EXIT_CODE = 1
 EVICTED_EXIT_CODE = 11
 
@@ -297,63 +277,14 @@ class Node:
         return FAILED_EXIT_CODE if first is None else first.exit_code
 
     def _open(self) -> Host:
-        config = self._config
-        paths = Paths.of(config)
-        driver = detect()
-        node_capacity = config.node_capacity(read_machine(config))
-        if config.fail_swap_on and node_capacity.swap_bytes:
-            raise HostLacks("failSwapOn is set and this host has swap on (swapoff -a, or failSwapOn: false)")
-        _make_directories(paths)
-        owner = Owner.current()
-        tools = probe.find(driver.mode, paths.run_dir)
-        root = prepare_root(config, driver)
-        driver = root.driver
-        cleanup.remove_crashed(root, paths, owner.boot_id)
-        resources = config.resource_settings(
-            cgroup_version=driver.version,
-            has_swap_controller=driver.has("memory", "memory.swap.max" if driver.version == 2 else MEMSW),
-        )
-        tree = Tree(
-            root, paths.run_dir, owner=owner, capacity=node_capacity, settings=resources, reserved=config.reservations()
-        )
-        try:
-            tree.open()
-        except BaseException:
-            tree.close()
-            raise
-        watcher = Watcher(self.loop)
-        open_files = process.raise_open_files()
-        return Host(
-            objects=self.config_objects,
-            keeper=None if self._keeps is None else replace(self._keeps, on_gone=self._traces_gone),
-            clock=self.clock,
-            loop=self.loop,
-            watcher=watcher,
-            events=EventSource(self.clock, self._happened),
-            history=History(paths.state_dir / FILE_NAME),
+        return open_host(
+            self._config,
+            self.loop,
+            on_event=self._happened,
             on_log=self._on_log,
             takes_logs=self._takes_logs,
-            logs=LogPump(self.loop, self._takes_logs),
-            driver=driver,
-            tree=tree,
-            owner=owner,
-            paths=paths,
-            exits=Exits(watcher, paths.exit_dir),
-            runtime=tools.runtime,
-            conmon=tools.conmon,
-            starts=Turnstile(STARTS_AT_ONCE),
-            kept_open=Allowance(max(0, open_files[1] - FILES_FOR_ALL_ELSE) // 2),
-            capacity=node_capacity,
-            allocatable=config.allocatable(node_capacity),
-            resources=resources,
-            settings=HostSettings(
-                node_name=os.uname().nodename,
-                max_backoff_seconds=config.max_backoff_seconds,
-                log_max_bytes=config.container_log_max_bytes,
-                log_max_files=config.container_log_max_files,
-                can_lower_oom_score=proc.can_lower_oom_score(),
-                open_files=open_files,
-            ),
+            keeper=None if self._keeps is None else replace(self._keeps, on_gone=self._traces_gone),
+            objects=self.config_objects,
         )
 
     def _happened(self, event: Event) -> None:
@@ -421,13 +352,3 @@ def _logs_removed(error: BaseException | None, then: Callable[[], None]) -> None
 
 def _requested_millicpu(pod: Pod) -> int:
     return amount(effective_requests(pod), "cpu").milli_value()
-
-
-def _make_directories(paths: Paths) -> None:
-    """Ours are made; a file system that was named has to be there."""
-    for flag, path in (("--nodefs", paths.nodefs), ("--imagefs", paths.imagefs)):
-        if path is not None and not path.is_dir():
-            raise NotFound(f"{flag} {path}: no such directory")
-    for directory in (paths.run_dir, paths.exit_dir, paths.run_dir / "pods", paths.state_dir, paths.nodefs_dir):
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    paths.log_dir.mkdir(parents=True, exist_ok=True, mode=0o755)
