@@ -1,6 +1,6 @@
 """``python -m nodeguard`` is the ``nodeguard`` command."""
 
-from nodeguard.cli.main import main
+from nodeguard.cli.entry import main
 
 if __name__ == "__main__":
     main()
