@@ -11,9 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from nodeguard.agent import blueprint
-from nodeguard.agent.log import ContainerLog
-from nodeguard.agent.loop import Timer
-from nodeguard.agent.watch import GROWS
+from nodeguard.agent.log_follower import LogFollower
 from nodeguard.errors import CgroupGone, NodeguardError, NotFound, RuntimeFailed
 from nodeguard.kernel import process
 from nodeguard.model.status import ContainerStage
@@ -25,12 +23,6 @@ if TYPE_CHECKING:
     from nodeguard.agent.container import ContainerWorker
 
 log = logging.getLogger(__name__)
-
-STANDSTILL_SECONDS = 3.0
-"""How long a container that has ended is kept for a reader that takes nothing of its log."""
-
-HURRIED_PIECES = 64
-"""What is still handed on of a log when pods are being stopped: 4 MiB."""
 
 VANISHED_EXIT_CODE = 137
 TAIL_LINES, TAIL_BYTES = 80, 2048
@@ -53,15 +45,7 @@ class Instance:
         """of the first process, once there is one"""
         self.oom_kills = 0
         """that have been told"""
-        self._log = ContainerLog(
-            plan.log_path,
-            None if self._host.on_log is None else worker.output,
-            max_bytes=self._host.settings.log_max_bytes,
-            max_files=self._host.settings.log_max_files,
-        )
-        self._log_watch = -1
-        self._patience: Timer | None = None
-        self._last_pieces = 0
+        self._log = LogFollower(plan, worker.output, self._is_hurried)
 
     def create(self) -> None:
         """Build it and have conmon create it."""
@@ -110,9 +94,6 @@ class Instance:
     def leave(self) -> None:
         """Close everything; the container goes on."""
         self._over = True
-        if self._patience is not None:
-            self._patience.cancel()
-        self._unwatch_log()
         self._log.close()
         for fd in (self._pidfd, self._conmon_fd):
             if fd >= 0:
@@ -131,7 +112,7 @@ class Instance:
         self._host.exits.expect(container_id, self._exited)
         self._find_conmon()
         self._find_first_process()
-        self._follow_log()
+        self._log.follow_on()
         code = conmon.read_exit_code(self._host.paths.exit_dir, container_id)
         if code is not None:
             self._exited(code, self._ended_at())
@@ -162,14 +143,6 @@ class Instance:
             with suppress(NotFound):
                 identity = process.ProcessId(pid=pid, start_time_ticks=self.start_time_ticks)
                 self._pidfd = process.open_pidfd(identity)
-
-    def _follow_log(self) -> None:
-        """From where it is now; the other process may have moved it aside without telling conmon."""
-        self._log.skip()
-        with suppress(OSError):
-            self._log_watch = self._host.watcher.add(self._plan.log_path.parent, GROWS, self._log_grew)
-            if not self._plan.log_path.exists():
-                conmon.ask_to_reopen_log(self._plan.bundle)
 
     def _ended_at(self) -> float:
         with suppress(OSError):
@@ -205,7 +178,7 @@ class Instance:
             self._failed(error)
             return
         self.stop_signal = built.stop_signal
-        self._log_watch = self._host.watcher.add(self._plan.log_path.parent, GROWS, self._log_grew)
+        self._log.follow()
         self._host.exits.expect(self._plan.container_id, self._exited)
         self._host.starts.enter(self._spawn_conmon)
 
@@ -275,7 +248,7 @@ class Instance:
         killed = self.tell_oom_kills()
         self._worker.look_at_limits()
         reason = "OOMKilled" if killed else "Completed" if exit_code == 0 else "Error"
-        self._log.read_some()  # what it said last, before what is said of its end
+        self._log.catch_up()
         self._end(exit_code, reason, self._termination_message(exit_code), at)
 
     def _end_with(self, failure: RuntimeFailed) -> None:
@@ -335,78 +308,17 @@ class Instance:
 
     def _finish(self) -> None:
         """conmon has ended, too: when its log has been read, nothing is left."""
-        self._unwatch_log()
-        if self._host.on_log is None:
-            self._leave()
-            return
-        self._host.logs.want(self, self._read_last_words)
-        self._be_patient()
-
-    def _read_last_words(self) -> bool:
-        if not self._log.read_some():
-            self._leave()
-            return False
-        self._last_pieces += 1
-        if self._is_hurried() and self._last_pieces >= HURRIED_PIECES:
-            self._give_up_log()
-            return False
-        self._be_patient()
-        return True
+        self._log.finish(self._leave)
 
     def _is_hurried(self) -> bool:
         """An evicted pod is to give back its disk, too, which its log may fill."""
         view = self._worker.view
         return self._host.logs.is_hurried or view.terminated_at is not None or view.killed_at is not None
 
-    def _be_patient(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-        self._patience = self._host.loop.call_at(self._host.clock.now() + STANDSTILL_SECONDS, self._give_up_log)
-
-    def _give_up_log(self) -> None:
-        """Whoever does not take the lines does not keep the pod from going."""
-        log.warning("the rest of a log is not shown container=%s", self._plan.container_id)
-        self._host.logs.forget(self)
-        self._leave()
-
     def _leave(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-        self._log.close()
         if self._pidfd >= 0:
             os.close(self._pidfd)
         self._worker.removed()
-
-    def _unwatch_log(self) -> None:
-        if self._log_watch >= 0:
-            self._host.watcher.remove(self._log_watch)
-            self._log_watch = -1
-
-    # logs and processes
-
-    def _log_grew(self, name: str) -> None:
-        # A file that was moved aside by a rotation is written to until conmon has opened the new one.
-        if not name.startswith(self._plan.log_path.name):
-            return
-        if self._host.on_log is None:
-            self._log.read_some()
-        else:
-            self._host.logs.want(self, self._read_log)
-        self._rotate_log()
-
-    def _read_log(self) -> bool:
-        has_more = self._log.read_some()
-        self._rotate_log()
-        return has_more
-
-    def _rotate_log(self) -> None:
-        """Whether or not anybody has read it."""
-        try:
-            if self._log.wants_rotation():
-                self._log.rotate(self._host.clock.now())
-                conmon.ask_to_reopen_log(self._plan.bundle)
-        except OSError as e:  # a full disk may have no room for another name
-            log.warning("log not rotated path=%s error=%s", self._plan.log_path, e)
 
     def _run(self, argv: tuple[str, ...], then: Callable[[int, str], None]) -> None:
         child = process.spawn(argv)
