@@ -6,6 +6,7 @@ kube-apiserver's --event-ttl.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import uuid
 
@@ -24,20 +25,14 @@ class EventLog:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._store = context.store
-        self._last: dict[tuple[str, ...], Key] = {}
+        self._last: dict[bytes, Key] = {}
 
     def event(self, told: Object) -> None:
         """Keep an event, or count it to the one that it repeats."""
         told.setdefault("metadata", {})
         regarding = told.get("involvedObject") or {}
         namespace = told["metadata"].get("namespace") or regarding.get("namespace") or "default"
-        same = tuple(
-            str(value)
-            for value in (
-                *(regarding.get(key) for key in ("kind", "namespace", "name", "uid", "fieldPath")),
-                *(told.get(key) for key in ("type", "reason", "message")),
-            )
-        )
+        same = _identity(told, regarding)
         known = self._store.latest(self._last[same]) if same in self._last else None
         if known is not None:
             self._count(known, told)
@@ -101,6 +96,13 @@ class EventLog:
             "kind": "Event",
             "metadata": metadata,
         }
+
+
+def _identity(told: Object, regarding: Object) -> bytes:
+    """The same for what counts as a repeat; a digest, as there are thousands of them."""
+    values = [regarding.get(key) for key in ("kind", "namespace", "name", "uid", "fieldPath")]
+    values += [told.get(key) for key in ("type", "reason", "message")]
+    return hashlib.blake2b(repr(values).encode(), digest_size=16).digest()
 
 
 def _last_seen(entry: Entry) -> float:

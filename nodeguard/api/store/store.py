@@ -25,6 +25,10 @@ MAX_OBJECT_BYTES = 1536 * 1024
 """As etcd's default bound of a request, which is what keeps objects small in a cluster."""
 
 
+INTERNAL = "_"
+"""Resources that begin so are notes of the server's own: no path leads to them, and nobody watches them."""
+
+
 @dataclass(slots=True)
 class _Write:
     key: Key
@@ -212,7 +216,8 @@ class Store:
             self.revision = entry.revision
             if self._pending.get(key) is write:
                 del self._pending[key]
-            if previous is not None or not write.is_deletion:
+            is_told = not key.resource.startswith(INTERNAL)
+            if is_told and (previous is not None or not write.is_deletion):
                 changes[key.resource].append(Change(change_type, entry, previous))
         for resource, of_one in changes.items():
             for change in of_one:

@@ -10,7 +10,7 @@ from nodeguard.api.status import expired
 from nodeguard.api.store.entry import Change
 
 MAX_CHANGES = 4096
-MAX_BYTES = 4 << 20
+MAX_BYTES = 2 << 20
 
 
 class Window:
