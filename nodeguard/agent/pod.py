@@ -72,7 +72,7 @@ class PodWorker:
         if self.host.keeper is None:
             self._sandbox.record()
         else:
-            self._sandbox.record_kept(self.manifest(), self._started_at)
+            self._sandbox.record_kept(self._kept_manifest(), self._started_at)
 
     def unrecord(self) -> None:
         """The pod is not to be after all; nothing of it has been made."""
@@ -96,10 +96,13 @@ class PodWorker:
 
     def object(self) -> dict[str, Any]:
         """The v1 Pod object, with the uid it got and its status."""
-        return {**self.manifest(), "status": self._status}
+        return {**self._manifest(), "status": self._status}
 
-    def manifest(self) -> dict[str, Any]:
-        """The v1 Pod object without its status: what `decode` makes this very pod of."""
+    def _kept_manifest(self) -> dict[str, Any]:
+        """What `decode` makes this very pod of: its QoS class never changes, whatever becomes of the rules for it."""
+        return {**self._manifest(), "status": {"qosClass": self.qos.value}}
+
+    def _manifest(self) -> dict[str, Any]:
         metadata = {
             **self.pod.raw.get("metadata", {}),
             "name": self.pod.meta.name,
@@ -116,7 +119,7 @@ class PodWorker:
     def update(self, pod: Pod) -> None:
         """The same pod with other labels and annotations."""
         self.pod = pod
-        self._sandbox.update(pod, self.manifest(), self._started_at)
+        self._sandbox.update(pod, self._kept_manifest(), self._started_at)
         self._refresh_volumes()
 
     def object_changed(self, ref: ObjectRef) -> None:

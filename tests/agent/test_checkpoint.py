@@ -16,10 +16,13 @@ from nodeguard.agent.checkpoint import Checkpoint, KeptContainer, clock_offset, 
 from nodeguard.agent.cleanup import is_left_to_an_agent, remove_logs
 from nodeguard.agent.clock import Clock
 from nodeguard.agent.record import POD_FILE, STATE_FILE, Owner, Record
-from nodeguard.model.decode import decode_items
-from nodeguard.model.document import Document
+from nodeguard.model.decode import decode, decode_items
+from nodeguard.model.document import Document, parse
 from nodeguard.model.pod import ContainerKind, Pod
 from nodeguard.model.status import ContainerStage, ContainerView, SandboxStage, StopRequest, Termination
+from nodeguard.policy.qos import qos_class
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 instants = st.floats(min_value=0, max_value=4e9, allow_nan=False) | st.none()
 words = st.text(max_size=20)
@@ -125,6 +128,19 @@ def test_a_pod_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert (kept.pod, kept.started_at) == (pod, 5.25)
     assert kept.pod.raw == pod.raw
     assert (kept.pod.meta.uid, kept.pod.priority) == ("u-1", 7)
+
+
+@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_example_is_read_as_it_was_written(tmp_path: Path, example: Path) -> None:
+    """Defaults and all: what has been decoded once is decoded to the same again."""
+    for pod in decode(parse(example.read_bytes(), str(example))).pods:
+        metadata = {**pod.raw["metadata"], "uid": "u-1", "name": pod.meta.name or "made-up"}
+        given = {**pod.raw, "metadata": metadata, "status": {"qosClass": qos_class(pod).qos.value}}
+        write_pod(tmp_path, given, 1.0)
+        kept = read_pod(tmp_path)
+        assert kept is not None
+        assert qos_class(kept.pod).qos is qos_class(pod).qos
+        assert replace(kept.pod, meta=pod.meta, qos_class=pod.qos_class, given=pod.given) == pod
 
 
 def test_a_pod_of_the_future_is_none(tmp_path: Path) -> None:
