@@ -687,3 +687,25 @@ def test_the_nearer_the_threshold_the_sooner_the_next_look(lab: Lab) -> None:
     assert waits[-1] < 0.01
     lab.pressure.look()
     assert lab.loop.next_at() - lab.clock.seconds > waits[-1], "what stands still is looked at less often"
+
+
+def test_other_thresholds_count_from_now_on(lab: Lab) -> None:
+    def config(memory: str) -> EvictionConfig:
+        hard = {"memory.available": parse_value(memory)}
+        return EvictionConfig(thresholds=thresholds_of(hard=hard, soft={}, grace_ns={}, min_reclaim={}, enforce=()))
+
+    modes = dict.fromkeys(Signal, EvictionMode.ENFORCE)
+    lab.add("a", 500)
+    lab.pressure.open()
+    lab.observer.memory = 150 * MI
+    lab.after(2)
+    assert lab.did == []
+    lab.pressure.reconfigure(config("200Mi"), modes)
+    assert lab.did == ["strike a", "stop a 0"]
+    assert [str(threshold.signal) for threshold in lab.pressure.thresholds] == ["memory.available"]
+    lab.leave(lab.workers[0])
+    lab.workers.clear()
+    lab.add("b", 500)
+    lab.pressure.reconfigure(config("100Mi"), modes)
+    lab.after(5)
+    assert lab.did == ["strike a", "stop a 0"]
