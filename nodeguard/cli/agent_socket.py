@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,13 +47,20 @@ def agent_answers(path: Path) -> bool:
     return True
 
 
-def open_client(config_file: str | None = None) -> Client:
-    """A client of the agent on this host; whether it answers shows with the first request."""
+def open_client(config_file: str | None = None, *, told: Container[str] = ()) -> Client:
+    """A client of the agent on this host; whether it answers shows with the first request.
+
+    The API's warnings go to stderr, but for those that were ``told`` already.
+    """
     import click
 
     from nodeguard.client.client import Client
 
-    client = Client(socket_path(config_file), on_warning=lambda text: print(f"Warning: {text}", file=sys.stderr))
+    def warn(text: str) -> None:
+        if text not in told:
+            print(f"Warning: {text}", file=sys.stderr)
+
+    client = Client(socket_path(config_file), on_warning=warn)
     click.get_current_context().call_on_close(client.close)
     return client
 

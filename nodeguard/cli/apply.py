@@ -33,8 +33,9 @@ def apply(files: tuple[str, ...], more: tuple[str, ...], namespace: str, dry_run
         raise UsageError("a file is needed: nodeguard apply -f FILE")
     from nodeguard.cli.manifest_object import checked_objects
 
-    client = open_client()
-    objects = checked_objects(client, paths, namespace)
+    told: set[str] = set()
+    client = open_client(told=told)
+    objects = checked_objects(client, paths, namespace, told)
     errors: list[NodeguardError] = []
     applied: list[tuple[Kind, dict[str, Any]]] = []
     for kind, item in objects:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nodeguard.cli.describe_text import NONE, instant
+from nodeguard.model.quantity import Quantity
 
 _PROBES = (("livenessProbe", "Liveness"), ("readinessProbe", "Readiness"), ("startupProbe", "Startup"))
 
@@ -127,10 +128,10 @@ def _environment(container: Mapping[str, Any], pod: Mapping[str, Any]) -> Iterat
     variables = container.get("env") or ()
     yield "    Environment:" if variables else f"    Environment:\t{NONE}"
     for variable in variables:
-        yield f"      {variable['name']}:\t{_variable(variable, pod)}"
+        yield f"      {variable['name']}:\t{_variable(variable, container, pod)}"
 
 
-def _variable(variable: Mapping[str, Any], pod: Mapping[str, Any]) -> str:
+def _variable(variable: Mapping[str, Any], container: Mapping[str, Any], pod: Mapping[str, Any]) -> str:
     source = variable.get("valueFrom")
     if not source:
         return " ".join(str(variable.get("value", "")).split("\n"))
@@ -139,12 +140,21 @@ def _variable(variable: Mapping[str, Any], pod: Mapping[str, Any]) -> str:
         path = field.get("fieldPath", "")
         return f"{_field(pod, path)} ({field.get('apiVersion', 'v1')}:{path})"
     if source.get("resourceFieldRef"):
-        return f"<resource> ({source['resourceFieldRef'].get('resource', '')})"
+        return _resource(source["resourceFieldRef"], container)
     word, key = ("config map", "configMapKeyRef") if source.get("configMapKeyRef") else ("secret", "secretKeyRef")
     of = source.get(key) or {}
     preposition = "of" if word == "config map" else "in"
     optional = str(bool(of.get("optional"))).lower()
     return f"<set to the key '{of.get('key', '')}' {preposition} {word} '{of.get('name', '')}'>\tOptional: {optional}"
+
+
+def _resource(source: Mapping[str, Any], container: Mapping[str, Any]) -> str:
+    """``67108864 (limits.memory)``: in units of the divisor, rounded up; 0 where nothing is set."""
+    path = str(source.get("resource", ""))
+    kind, _, name = path.partition(".")
+    amount = ((container.get("resources") or {}).get(kind) or {}).get(name, "0")
+    divisor = Quantity.parse(str(source.get("divisor") or "1")).nano or 10**9
+    return f"{-(-Quantity.parse(str(amount)).nano // divisor)} ({path})"
 
 
 def _field(pod: Mapping[str, Any], path: str) -> str:

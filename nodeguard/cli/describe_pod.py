@@ -62,7 +62,8 @@ def pod_lines(pod: Mapping[str, Any], events: Sequence[Mapping[str, Any]] | None
         yield f"QoS Class:\t{status['qosClass']}"
     selector = spec.get("nodeSelector") or {}
     yield from multiline("Node-Selectors", [f"{key}={selector[key]}" for key in sorted(selector)])
-    yield from multiline("Tolerations", [_toleration(one) for one in spec.get("tolerations") or ()])
+    tolerations = sorted(spec.get("tolerations") or (), key=lambda one: str(one.get("key", "")))
+    yield from multiline("Tolerations", [_toleration(one) for one in tolerations])
     yield from event_lines(events, now)
 
 

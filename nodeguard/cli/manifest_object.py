@@ -24,8 +24,12 @@ _DECODED = ("Pod", "PriorityClass", "ConfigMap", "Secret")
 Named = tuple[Kind, str | None, str]
 
 
-def checked_objects(client: Client, paths: Sequence[str], namespace: str) -> list[tuple[Kind, dict[str, Any]]]:
-    """Every object in the files, with its namespace filled in. Warnings are told.
+def checked_objects(
+    client: Client, paths: Sequence[str], namespace: str, told: set[str]
+) -> list[tuple[Kind, dict[str, Any]]]:
+    """Every object in the files, with its namespace filled in. Warnings are told, with their lines.
+
+    ``told`` gets them as the API will say them again.
 
     Raises:
         InvalidInput: with every fault of all files. NotFound: a file is not there.
@@ -55,6 +59,7 @@ def checked_objects(client: Client, paths: Sequence[str], namespace: str) -> lis
         raise InvalidInput(faults)
     for finding in in_file_order(findings):
         warn(finding)
+        told.add(f"{finding.path}: {finding.message}")
     return found
 
 
