@@ -57,7 +57,7 @@ def apply(resource: Resource, live: Object | None, config: Object, manager: Mana
     id_ = (manager.name, APPLY, manager.subresource)
     own = next((share for share in shares if share.id == id_), None)
     others = [share for share in shares if share is not own]
-    if live is not None:
+    if live is not None and others:
         contested = _contested(resource, live, config, wanted)
         conflicts = [(share, common) for share in others if (common := intersection(share.fields, contested))]
         barred = [] if manager.force else _barred(resource, live, manager, conflicts)
@@ -138,20 +138,24 @@ def _remove(resource: Resource, value: Any, fields: FieldSet, kept: FieldSet, pa
                 _remove(resource, inner, below, kept_below, at)
             if (not below and not kept_below) or (isinstance(inner, dict | list) and not inner and key not in kept):
                 del value[name]
-        elif kind in ("k", "v") and isinstance(value, list):
-            _remove_item(resource, value, key, fields, kept, path)
+    if isinstance(value, list):
+        _remove_items(resource, value, fields, kept, path)
 
 
-def _remove_item(resource: Resource, items: list[Any], key: str, fields: FieldSet, kept: FieldSet, path: Path) -> None:
-    position = next((p for p, item in enumerate(items) if list_key(resource, path, item) == key), None)
-    if position is None:
-        return
-    below = fields[key]
-    if (not below or SELF in below) and key not in kept:
-        del items[position]
-    else:
+def _remove_items(resource: Resource, items: list[Any], fields: FieldSet, kept: FieldSet, path: Path) -> None:
+    left = []
+    for item in items:
+        key = list_key(resource, path, item)
+        if key is None or key not in fields:
+            left.append(item)
+            continue
+        below = fields[key]
+        if (not below or SELF in below) and key not in kept:
+            continue
         rest = {name: value for name, value in below.items() if name != SELF and not _is_key_of(name, key)}
-        _remove(resource, items[position], rest, kept.get(key, {}), path)
+        _remove(resource, item, rest, kept.get(key, {}), path)
+        left.append(item)
+    items[:] = left
 
 
 def _is_key_of(field: str, key: str) -> bool:

@@ -7,6 +7,8 @@ normalizeElementOrder); contributors/devel/sig-api-machinery/strategic-merge-pat
 from __future__ import annotations
 
 import copy
+import json
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -111,12 +113,13 @@ class _Merge:
         _check_keys(patch, rule.key, path)
         if any(one.get(_DIRECTIVE) == "replace" for one in patch):
             return [self.map({}, one, path) for one in patch if _DIRECTIVE not in one]
-        gone = [one.get(rule.key) for one in patch if one.get(_DIRECTIVE) == "delete"]
-        merged = [one for one in original if not (isinstance(one, dict) and one.get(rule.key) in gone)]
+        gone = {_identity(one, rule.key) for one in patch if one.get(_DIRECTIVE) == "delete"}
+        merged = [one for one in original if _identity(one, rule.key) not in gone]
         kept = [one for one in patch if one.get(_DIRECTIVE) != "delete"]
+        places = _places(merged, rule.key)
         for one in kept:
-            position = _position(merged, one, rule.key)
-            if position is None:
+            position = places.setdefault(_identity(one, rule.key), len(merged))
+            if position == len(merged):
                 merged.append(self.map({}, one, path))
             else:
                 merged[position] = self.map(merged[position], one, path)
@@ -140,32 +143,32 @@ def _with_patch_first(merged: list[Any], order: Sequence[Any], server: list[Any]
 
     What has no place relative to them comes after: so a new entry comes first.
     """
-    named = [one for one in merged if _position(order, one, key) is not None]
-    others = [one for one in merged if _position(order, one, key) is None]
-    named.sort(key=lambda one: _position(order, one, key) or 0)
-    others.sort(key=lambda one: _place_in(server, one, key))
+    ordered, on_server = _places(order, key), _places(server, key)
+    known = [(_identity(one, key), one) for one in merged]
+    named = deque(sorted((pair for pair in known if pair[0] in ordered), key=lambda pair: ordered[pair[0]]))
+    last = len(server)
+    others = deque(sorted((pair for pair in known if pair[0] not in ordered), key=lambda p: on_server.get(p[0], last)))
     result: list[Any] = []
     while named and others:
-        left, right = _position(server, others[0], key), _position(server, named[0], key)
+        left, right = on_server.get(others[0][0]), on_server.get(named[0][0])
         is_before = left is not None and right is not None and left < right
-        result.append((others if is_before else named).pop(0))
-    return result + named + others
+        result.append((others if is_before else named).popleft()[1])
+    return result + [one for _, one in (*named, *others)]
 
 
-def _place_in(server: list[Any], one: Any, key: str) -> int:
-    position = _position(server, one, key)
-    return len(server) if position is None else position
-
-
-def _position(entries: Sequence[Any], wanted: Any, key: str) -> int | None:
-    """Where the entry stands, by the value of its key, or as a plain value."""
+def _places(entries: Sequence[Any], key: str) -> dict[str, int]:
+    """Where each entry stands first."""
+    places: dict[str, int] = {}
     for position, one in enumerate(entries):
-        if key:
-            if isinstance(one, dict) and isinstance(wanted, dict) and key in one and one[key] == wanted.get(key):
-                return position
-        elif one == wanted and isinstance(one, bool) == isinstance(wanted, bool):
-            return position
-    return None
+        places.setdefault(_identity(one, key), position)
+    return places
+
+
+def _identity(one: Any, key: str) -> str:
+    """The same for what counts as the same entry: the value of its key, or the plain value itself."""
+    if not key:
+        return json.dumps(one, sort_keys=True)
+    return json.dumps(one[key], sort_keys=True) if isinstance(one, dict) and key in one else f"none {id(one)}"
 
 
 def _check_keys(entries: list[Any], key: str, path: Path) -> None:
