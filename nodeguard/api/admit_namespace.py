@@ -16,8 +16,8 @@ from nodeguard.api.store.store import Store
 Object = dict[str, Any]
 
 BUILT_IN = ("default", "kube-node-lease", "kube-public", "kube-system")
-FOREVER = ("default", "kube-public", "kube-system")
-"""What upstream refuses to delete."""
+FOREVER = BUILT_IN
+"""What cannot be deleted. Upstream lets kube-node-lease go, and makes it again."""
 
 
 def begin_namespace(namespace: Object) -> None:

@@ -67,10 +67,18 @@ class Collector:
                 self._look_at(owner)
             if key.namespace:
                 self._look_at(Key("namespaces", "", key.namespace))
+            if key.resource == "serviceaccounts" and key.name == "default":
+                self._restore_account(key.namespace)
         elif _is_deleting(entry) or (entry.owners and change.type is ChangeType.ADDED):
             self._look_at(key)
         if key.resource == "namespaces" and change.type is ChangeType.ADDED:
             ensure_account(self._store, key.name, self._context.now())
+
+    def _restore_account(self, namespace: str) -> None:
+        """Without it no pod could be made; so it comes back, unless the namespace goes, too."""
+        entry = self._store.latest(Key("namespaces", "", namespace))
+        if entry is not None and not _is_deleting(entry):
+            ensure_account(self._store, namespace, self._context.now())
 
     def _look_at(self, key: Key) -> None:
         if key.resource in _STORED:

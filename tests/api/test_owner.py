@@ -127,6 +127,13 @@ def test_a_namespace_takes_everything_along(agent: FakeAgent, client: Client) ->
     assert client.get(f"{NAMESPACES}/short/pods")["items"] == []
 
 
+def test_the_default_account_comes_back(client: Client) -> None:
+    path = f"{NAMESPACES}/default/serviceaccounts/default"
+    first = client.get(path)
+    assert client("DELETE", path).code == 200
+    client.until(path, lambda found: found["metadata"]["uid"] != first["metadata"]["uid"])
+
+
 def test_an_eviction_deletes(agent: FakeAgent, client: Client) -> None:
     client.make(PODS, pod("evicted"))
     body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "evicted"}}

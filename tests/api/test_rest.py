@@ -49,6 +49,7 @@ def test_a_name_is_made_up(client: Client) -> None:
         ("POST", PODS, pod("p", labels={"a": "no label!"}), 422, "Invalid"),
         ("POST", PODS, pod("p", annotations={"kubernetes.io/config.mirror": "x"}), 403, "Forbidden"),
         ("DELETE", "/api/v1/namespaces/kube-system", None, 403, "Forbidden"),
+        ("DELETE", f"{CLASSES}/system-node-critical", None, 403, "Forbidden"),
         ("POST", CLASSES, {"metadata": {"name": "system-x"}, "value": 1}, 422, "Invalid"),
     ],
 )

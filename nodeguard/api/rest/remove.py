@@ -31,6 +31,7 @@ from nodeguard.api.rest.write import may_go
 from nodeguard.api.status import ApiError, Cause, bad_request, forbidden, invalid, not_found, success
 from nodeguard.api.store.entry import Entry, Object
 from nodeguard.model.instant import rfc3339
+from nodeguard.policy.priority import SYSTEM_CLASSES
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
@@ -151,8 +152,7 @@ async def remove(context: Context, resource: Resource, entry: Entry, options: De
         raise other_uid(resource, metadata, options.uid[:60])
     if options.resource_version and options.resource_version != str(entry.revision):
         raise modified(resource, entry.key.name)
-    if resource.kind == "Namespace" and entry.key.name in FOREVER:
-        raise forbidden("namespaces", "", entry.key.name, "this namespace may not be deleted")
+    _check_may_go(resource, entry.key.name)
     is_begun = bool(metadata.get("deletionTimestamp"))
     _begin(resource, obj, options, context)
     is_gone = may_go(obj)
@@ -163,6 +163,14 @@ async def remove(context: Context, resource: Resource, entry: Entry, options: De
     elif not is_begun or encode(obj) != entry.body:
         await context.store.put(entry.key, obj, urgent=True)
     return obj, is_gone
+
+
+def _check_may_go(resource: Resource, name: str) -> None:
+    if resource.kind == "Namespace" and name in FOREVER:
+        raise forbidden("namespaces", "", name, "this namespace may not be deleted")
+    if resource.kind == "PriorityClass" and any(name == one.meta.name for one in SYSTEM_CLASSES):
+        because = "this is a system priority class and cannot be deleted"
+        raise forbidden(resource.plural, resource.group, name, because)
 
 
 def _begin(resource: Resource, obj: Object, options: DeleteOptions, context: Context) -> None:
