@@ -1,4 +1,4 @@
-"""``python -m bench [start] [race] [idle]``: measure, print tables and verdicts, keep the samples in bench/out."""
+"""``python -m bench [start] [race] [idle] [api]``: measure, print tables and verdicts, keep samples in bench/out."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench import contest, idle, start
+from bench import api, contest, idle, start
 from bench.report import table, verdicts
 from bench.stats import summarize
 
 HERE = Path(__file__).resolve().parent
-PARTS = ("start", "race", "idle")
+PARTS = ("start", "race", "idle", "api")
 
 
 def main() -> int:
@@ -32,6 +32,7 @@ def main() -> int:
     group.add_argument("--only", choices=start.CASES, action="append", help="measure only this; may be repeated")
     contest.add_options(parser.add_argument_group("race: from a crossed threshold to the end of whoever crossed it"))
     idle.add_options(parser.add_argument_group("idle: what nodeguard itself takes"))
+    api.add_options(parser.add_argument_group("api: lists beside kubectl's, and how soon a watch tells"))
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(unknown))}: there are {', '.join(PARTS)}")
@@ -52,6 +53,8 @@ def main() -> int:
                     answer[part], missing = measure_start(cases)
                 elif part == "race":
                     answer[part], missing = contest.measure(stack, base, options)
+                elif part == "api":
+                    answer[part], missing = api.measure(stack, base, options)
                 else:
                     answer[part], missing = idle.measure(stack, base, options)
             failures |= missing

@@ -15,7 +15,7 @@ from typing import IO
 
 from bench.bare import COMMAND, cgroups_of
 from bench.observer import Observer
-from bench.process import CommandFailed, run, wait_gone
+from bench.process import CommandFailed, check, run, wait_gone
 
 
 def pod(name: str, fifo_directory: Path) -> dict[str, object]:
@@ -70,6 +70,14 @@ class Product:
     def command(self, *args: str) -> float:
         """Seconds for a command that only prints."""
         return run([*self._argv, *args], env=self._env)
+
+    def output(self, *args: str) -> bytes:
+        """What a command prints on stdout."""
+        process = subprocess.run(
+            [*self._argv, *args], env=self._env, stdin=subprocess.DEVNULL, capture_output=True, check=False
+        )
+        check(process)
+        return process.stdout
 
     def start(self, *args: str, stderr: IO[bytes]) -> subprocess.Popen[bytes]:
         """Start a command that goes on by itself and is told apart from this process by signals."""
