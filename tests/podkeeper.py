@@ -1,8 +1,8 @@
 """An agent without its command: ``Node(keeps=…)`` that does what is written to its stdin, one JSON object a line.
 
-``{"do": "start", "pod": …}``, ``stop`` (uid, grace), ``evict`` (uid, grace), ``settle`` (uid), ``forget`` (uid),
-``leave``. It writes ``{"adopted": [objects]}`` first, then ``{"changed": object, "isGone": …}``, ``{"gone": uid}``,
-``{"event": …}``, ``{"error": …}``.
+``{"do": "start", "pod": …}``, ``update`` (pod), ``stop`` (uid, grace), ``evict`` (uid, grace), ``settle`` (uid),
+``forget`` (uid), ``leave``. It writes ``{"adopted": [objects]}`` first, then ``{"changed": object, "isGone": …}``,
+``{"gone": uid}``, ``{"event": …}``, ``{"error": …}``.
 
 With ``--kill-at PLACE NTH`` it kills itself right before it comes to that place for the nth time (Python's audit event
 and a pattern of the path below the base directory, or of a command line): all is as a crash there leaves it. With
@@ -141,6 +141,8 @@ class _Agent:
                 node.stop(wish["uid"], wish["grace"])
             case "evict":
                 self._evict(wish["uid"], wish["grace"])
+            case "update":
+                self._worker(wish["pod"]["metadata"]["uid"]).update(_decode(wish["pod"]))
             case "settle":
                 node.settle(wish["uid"])
             case "forget":
@@ -150,9 +152,12 @@ class _Agent:
             case "leave":
                 self._is_over = True
 
+    def _worker(self, uid: str) -> Any:
+        return next(each for each in self._node._workers if each.pod.meta.uid == uid)
+
     def _evict(self, uid: str, grace: float) -> None:
         """As the evictor does it."""
-        worker = next(each for each in self._node._workers if each.pod.meta.uid == uid)
+        worker = self._worker(uid)
         if grace == 0:
             worker.strike()
         worker.stop(grace, reason="Evicted", message="The node was low on resource: memory.")

@@ -71,6 +71,25 @@ def test_a_strike_that_fails_is_left_to_stop(error: Exception) -> None:
     worker(error).strike()
 
 
+def test_a_state_that_cannot_be_written_is_tried_again_at_the_next_change(caplog: pytest.LogCaptureFixture) -> None:
+    made: Any = worker(CgroupGone(""))
+    made.host.keeper, made._sandbox.run_dir, made._kept = object(), None, None
+    tries: list[int] = []
+
+    def write(_: object) -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise OSError(errno.ENOSPC, "no room")
+
+    state = SimpleNamespace(write=write)
+    made._state = lambda: state
+    made._keep()
+    assert "no room" in caplog.text
+    made._keep()
+    made._keep()
+    assert len(tries) == 2, "and what has been written is not written again"
+
+
 @pytest.mark.parametrize(
     ("error", "memory"),
     [

@@ -166,6 +166,24 @@ def test_killed_in_a_start(sandbox: Sandbox, place: str) -> None:
         end(next_one, wanted)
 
 
+@pytest.mark.parametrize("place", ["os.posix_spawn runc run", "os.mkdir run/pods/UID/etc", "os.posix_spawn runc start"])
+def test_killed_in_the_start_of_a_pod_with_one_pid_namespace(sandbox: Sandbox, place: str) -> None:
+    """Its namespace is held by a process that has no conmon."""
+    wanted = with_uid(pod("p", container("main", "ps -e -o comm; " + UNTIL_TERM), shareProcessNamespace=True))
+    killed_at(sandbox, place, 1, first=lambda dying: dying.do("start", pod=wanted))
+    with agent(sandbox) as next_one:
+        wait_for_adoption(next_one, wanted)
+        next_one.wait_for_state(uid_of(wanted), "running")
+        next_one.kill()
+    log = sandbox.log_dir / f"default_p_{uid_of(wanted)}" / "main" / "0.log"
+    wait_for(lambda: " up" in log.read_text(), "its word")
+    assert log.read_text().count("catatonit") == 1
+    with agent(sandbox) as last:
+        wait_for_adoption(last)
+        assert last.adopted == [uid_of(wanted)]
+        end(last, wanted)
+
+
 # Killed in the middle of an adoption.
 
 ADOPTION = {
@@ -509,6 +527,31 @@ def test_pods_of_another_boot_are_removed(sandbox: Sandbox) -> None:
         assert next_one.adopted == []
         assert not (sandbox.run_dir / "pods" / uid_of(wanted)).exists()
         next_one.leave()
+
+
+def test_changed_labels_survive(sandbox: Sandbox) -> None:
+    wanted = with_uid(pod("p"))
+    with agent(sandbox) as first:
+        first.do("start", pod=wanted)
+        first.wait_for_state(uid_of(wanted), "running")
+        first.do("update", pod={**wanted, "metadata": {**wanted["metadata"], "labels": {"tier": "front"}}})
+        first.leave()
+    with agent(sandbox) as next_one:
+        wait_for_adoption(next_one)
+        assert next_one.pods[uid_of(wanted)]["metadata"]["labels"] == {"tier": "front"}
+        end(next_one, wanted)
+
+
+def test_what_runs_is_not_settled_and_what_is_forgotten_goes_at_once(sandbox: Sandbox) -> None:
+    wanted = with_uid(pod("p", container("main", DEAF), terminationGracePeriodSeconds=600))
+    uid = uid_of(wanted)
+    with agent(sandbox) as only:
+        only.do("start", pod=wanted)
+        only.wait_for_state(uid, "running")
+        only.do("settle", uid=uid)
+        only.do("forget", uid=uid)
+        only.wait_for(lambda: uid in only.gone, "its end")
+        only.leave()
 
 
 @pytest.mark.parametrize("file", ["pod.json", "state.json"])
