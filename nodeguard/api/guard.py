@@ -38,10 +38,6 @@ MAX_MESSAGE_BYTES = 4 << 20
 _FORBIDDEN = b"HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
-class TooManyConnections(ConnectionError):
-    """Raised where the event loop asks for a protocol: it closes the connection."""
-
-
 class Connections:
     """All that are open, and whose they are; one whose TLS handshake goes on is nobody's yet."""
 
@@ -49,14 +45,13 @@ class Connections:
         self._peers: WeakKeyDictionary[asyncio.Protocol, str] = WeakKeyDictionary()
         self._count: Counter[str] = Counter()
 
-    def begin(self, protocol: asyncio.Protocol) -> None:
-        """One more.
+    @property
+    def is_full(self) -> bool:
+        """There are enough."""
+        return len(self._peers) >= MAX_CONNECTIONS
 
-        Raises:
-            TooManyConnections: there are enough.
-        """
-        if len(self._peers) >= MAX_CONNECTIONS:
-            raise TooManyConnections(f"{MAX_CONNECTIONS} connections are open")
+    def begin(self, protocol: asyncio.Protocol) -> None:
+        """One more."""
         self._peers[protocol] = ""
 
     def belongs(self, protocol: asyncio.Protocol, peer: str) -> bool:
@@ -75,6 +70,14 @@ class Connections:
 
 
 _connections = Connections()
+
+
+class _Refusal(asyncio.Protocol):
+    """For a connection too many: it ends before a word is said."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.abort()
 
 
 class GuardedHttp(H11Protocol):
@@ -236,6 +239,8 @@ class GuardedServer(uvicorn.Server):
         """Listen."""
 
         def protocol() -> asyncio.Protocol:
+            if _connections.is_full:
+                return _Refusal()
             return GuardedHttp(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
         handshake = HANDSHAKE_SECONDS if self._tls is not None else None
