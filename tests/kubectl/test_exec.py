@@ -122,17 +122,18 @@ def test_stdin(inside: Kubectl) -> None:
 
 def test_a_terminal(inside: Kubectl) -> None:
     with terminal(inside, "exec", "-it", "web", "-c", "main", "--", "sh", rows=33, columns=111) as person:
-        person.type("stty size; tty\n")
-        person.read_until("33 111")
+        # kubectl tells the size after the command has begun, with a cluster too.
+        person.type('until [ "$(stty size)" = "33 111" ]; do sleep 0.1; done; echo size $((1 + 1)); tty\n')
+        person.read_until("size 2")
         person.read_until("/dev/pts/")
         person.resize(44, 122)
-        person.type("sleep 0.5; stty size\n")
-        person.read_until("44 122")
-        person.type("echo $((40 + 2)); sleep 1000\n")
-        person.read_until("42")
+        person.type('until [ "$(stty size)" = "44 122" ]; do sleep 0.1; done; echo size $((1 + 2))\n')
+        person.read_until("size 3")
+        person.type("sh -c 'trap \"echo inter''rupted; exit 5\" INT; echo wait''ing; while :; do sleep 0.1; done'\n")
+        person.read_until("waiting")
         person.type("\x03")
-        person.read_until("^C")
-        person.type("\nexit 5\n")
+        person.read_until("interrupted")
+        person.type("exit 5\n")
         person.read_until("command terminated with exit code 5")
         assert person.process.wait(20) == 5
 
