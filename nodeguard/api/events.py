@@ -59,6 +59,10 @@ class EventLog:
             }
         )
 
+    def damaged(self, what: str) -> None:
+        """Tell that the objects' file was damaged."""
+        self.about_node("Warning", "StoreDamaged", what)
+
     def prune(self) -> None:
         """Remove what is too old, and the oldest where there are too many."""
         oldest = self._context.now() - TTL_SECONDS

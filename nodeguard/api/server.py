@@ -22,6 +22,7 @@ from nodeguard.api.store.database import FILE_NAME, Database
 from nodeguard.api.store.store import Store
 from nodeguard.api.taint_eviction import TaintEviction
 from nodeguard.model.link import EventMessage, Gone, Message, NodeMessage, PodMessage, Synced
+from nodeguard.runtime.exec import end_leftovers
 
 log = logging.getLogger(__name__)
 
@@ -65,9 +66,11 @@ async def serve(
     database = Database(Path(hello.state_dir) / FILE_NAME)
     context = Context(store=Store(database), link=link, hello=hello)
     ensure_builtin(context.store, context.now())
+    end_leftovers(context.run_dir / "exec", context.run_dir)
     feeds, collector = Feeds(context), Collector(context)
+    context.store.on_damage = feeds.events.damaged
     if database.damaged:
-        feeds.events.about_node("Warning", "StoreDamaged", database.damaged)
+        feeds.events.damaged(database.damaged)
     await context.store.settle()
     listeners = Listeners(make_app(context), Path(hello.state_dir) / "pki")
     stop = asyncio.Event()

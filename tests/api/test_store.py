@@ -197,6 +197,8 @@ def test_damage_while_running_is_mended_from_memory(state: Path) -> None:
     async def use() -> None:
         database = Failing(state / FILE_NAME)
         store = Store(database)
+        told: list[str] = []
+        store.on_damage = told.append
         await store.put(key("a"), obj("a"))
         error = StoreFailed("malformed", is_full=False)
         cause = sqlite3.DatabaseError("database disk image is malformed")
@@ -206,6 +208,7 @@ def test_damage_while_running_is_mended_from_memory(state: Path) -> None:
         await store.put(key("b"), obj("b"))
         database.error = None
         await store.close()
+        assert ["kept as objects.db.damaged-" in text for text in told] == [True]
         again = Store(Database(state / FILE_NAME))
         assert [entry.key.name for entry in again.entries("configmaps")] == ["a", "b"]
         await again.close()

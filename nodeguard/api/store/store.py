@@ -59,6 +59,8 @@ class Store:
         self._begun_at = self.revision
         self.listeners: list[Callable[[Change], None]] = []
         """Called on the loop with each committed change, before watches hear of it."""
+        self.on_damage: Callable[[str], None] = log.error
+        """Called with what happened when the file turned out to be damaged and was made anew."""
         for key, body in rows:
             try:
                 self._place(read_entry(key, body), None)
@@ -200,6 +202,7 @@ class Store:
             self._database.rebuild(entries.items(), batch[-1].entry.revision)
         except StoreFailed as e:
             return e
+        asyncio.get_running_loop().call_soon(self.on_damage, self._database.damaged)
         return None
 
     def _commit(self, batch: Iterable[_Write]) -> None:
