@@ -38,6 +38,7 @@ ONLY_IN = {
     "rich": ("nodeguard/cli/",),
     "uvicorn": ("nodeguard/api/",),
     "starlette": ("nodeguard/api/",),
+    "h11": ("nodeguard/api/",),
     "anyio": ("nodeguard/api/",),
     "cryptography": ("nodeguard/api/",),
     "websockets": ("nodeguard/client/",),
