@@ -79,8 +79,16 @@ class Churn:
         """All is well with what is there, and all of it goes."""
         last.wait_for(lambda: last.adopted is not None, "adoption")
         self._again(last)
+        for code in (None, 7):  # on a slow machine nothing may have come as far as this yet
+            wanted = self._new(code)
+            self.pods[wanted.uid] = wanted
+            last.do("start", pod=wanted.manifest)
         for wanted in self.pods.values():
-            if wanted.code is not None and not (wanted.is_deleted or wanted.is_evicted or wanted.is_settled):
+            if wanted.is_deleted or wanted.is_evicted or wanted.is_settled:
+                continue
+            if wanted.code is None:
+                last.wait_for_state(wanted.uid, "running")
+            else:
                 last.wait_for(lambda wanted=wanted: wanted.uid in last.ended, f"the end of {wanted.uid}")  # type: ignore[misc]
         self._look(last)
         for wanted in [each for each in self.pods.values() if not each.is_deleted]:
@@ -106,7 +114,7 @@ class Churn:
         ended = [each for each in self.pods.values() if each.uid in present.ended and not each.is_deleted]
         what = self._random.choice(["start", "start", "stop", "evict", "settle"])
         if what == "start" and len(self.pods) < MOST_PODS:
-            wanted = self._new()
+            wanted = self._new(self._random.choice([None, None, 0, self._random.randrange(2, 100)]))
             self.pods[wanted.uid] = wanted
             present.do("start", pod=wanted.manifest)
         elif what == "stop" and self.pods:
@@ -123,9 +131,8 @@ class Churn:
             wanted.is_settled = True
             present.do("settle", uid=wanted.uid)
 
-    def _new(self) -> Wanted:
+    def _new(self, code: int | None) -> Wanted:
         self._count += 1
-        code = self._random.choice([None, None, 0, self._random.randrange(2, 100)])
         name = f"p{self._count}"
         fails_first = code is None and self._random.random() < 0.4
         body = "trap 'exit 99' TERM; sleep 1000 & wait"
