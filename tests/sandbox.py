@@ -44,6 +44,7 @@ KEPT_NAMES = frozenset(
         "objects.db-wal",
         "objects.db-shm",
         "objects.db.reserve",
+        "pki",
     }
 )
 

@@ -105,6 +105,7 @@ class Daemon:
         self._lock.take()
         try:
             self._listener.open()
+            self._lock.tell(str(self._listener.tcp_address or ""))
             for signum in (signal.SIGTERM, signal.SIGINT):
                 self._loop.on_signal(signum, self._stop)
             self._loop.on_signal(signal.SIGHUP, lambda _: self._reload())

@@ -5,12 +5,23 @@ from __future__ import annotations
 import fcntl
 import os
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from nodeguard.errors import Conflict
 
 FILE_NAME = "agent.lock"
-_MAX_PID_BYTES = 32
+"""The first line is the pid of the holder; the second, if there is one, where its API listens for TCP."""
+
+_MAX_BYTES = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningAgent:
+    """The agent that holds the lock; ``address`` is HOST:PORT, empty when it does not listen for TCP."""
+
+    pid: int
+    address: str = ""
 
 
 class InstanceLock:
@@ -31,16 +42,21 @@ class InstanceLock:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            pid = os.pread(fd, _MAX_PID_BYTES, 0).decode(errors="replace").strip()
+            words = os.pread(fd, _MAX_BYTES, 0).decode(errors="replace").split()
             os.close(fd)
-            raise Conflict(f"an agent runs already (process {pid or 'unknown'}) with {self._path.parent}") from None
+            pid = words[0] if words else "unknown"
+            raise Conflict(f"an agent runs already (process {pid}) with {self._path.parent}") from None
         except BaseException:
             os.close(fd)
             raise
-        with suppress(OSError):  # a full disk: the lock counts, the number is for people
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         self._fd = fd
+        self.tell("")
+
+    def tell(self, address: str) -> None:
+        """Whoever looks for this agent learns where its API listens for TCP."""
+        with suppress(OSError):  # a full disk: the lock counts, the words are for people
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, f"{os.getpid()}\n{address}".rstrip().encode() + b"\n", 0)
 
     def release(self) -> None:
         """Another agent may come. The file stays: whoever waits for its removal would lock what nobody sees."""
@@ -49,8 +65,8 @@ class InstanceLock:
             self._fd = -1
 
 
-def agent_pid(run_dir: Path) -> int | None:
-    """The pid of the agent that runs with this directory; None when none does."""
+def running_agent(run_dir: Path) -> RunningAgent | None:
+    """The agent that runs with this directory; None when none does."""
     try:
         fd = os.open(run_dir / FILE_NAME, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
@@ -58,8 +74,10 @@ def agent_pid(run_dir: Path) -> int | None:
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        text = os.pread(fd, _MAX_PID_BYTES, 0).strip()
-        return int(text) if text.isdigit() else None
+        words = os.pread(fd, _MAX_BYTES, 0).decode(errors="replace").split()
+        if not words or not words[0].isdecimal():
+            return None
+        return RunningAgent(pid=int(words[0]), address=words[1] if len(words) > 1 else "")
     finally:
         os.close(fd)
     return None

@@ -9,8 +9,11 @@ from typing import Any
 
 import click
 
+from nodeguard.agent.config import Config
+from nodeguard.agent.instance_lock import running_agent
 from nodeguard.cli.option import config_file_option, config_flags, load_and_warn
 from nodeguard.errors import NodeguardError, PermissionDenied, UsageError
+from nodeguard.model.address import Address, parse_address
 
 PKI = "pki"
 
@@ -22,15 +25,13 @@ PKI = "pki"
 def kubeconfig(server: str | None, **options: Any) -> None:
     """Print a kubeconfig with a client certificate for the agent's TLS address. Certificates are made when missing.
 
-    nodeguard kubeconfig --listen 127.0.0.1:6443 > ~/.kube/config
+    The address is that of the agent that runs, else the one that --listen or the configuration names.
     """
     if os.geteuid() != 0:
         raise PermissionDenied("nodeguard kubeconfig needs root: it holds the key of an administrator")
     config = load_and_warn(options)
     if server is None:
-        if config.listen is None or config.listen.port == 0:
-            raise UsageError("where does the agent listen? Give --listen HOST:PORT as for the agent, or --server URL")
-        server = f"https://{config.listen}"
+        server = f"https://{_address(config)}"
     pki = str(config.state_dir / PKI)
     isolation = "-I" if sys.flags.isolated else "-P"  # nobody looks for modules in the current directory
     # A process of its own: what makes certificates takes longer to import than all the rest of this command.
@@ -39,3 +40,21 @@ def kubeconfig(server: str | None, **options: Any) -> None:
     if done.returncode != 0:
         raise NodeguardError(f"no kubeconfig: the program that makes certificates ended with {done.returncode}")
     click.echo(done.stdout.decode(), nl=False)
+
+
+def _address(config: Config) -> Address:
+    """Where the agent is asked over TCP; one that listens everywhere is asked on the loopback.
+
+    Raises:
+        UsageError: nobody knows.
+    """
+    running = running_agent(config.run_dir)
+    found = parse_address(running.address) if running is not None and running.address else config.listen
+    if found is None or found.port == 0:
+        raise UsageError(
+            "the agent does not listen for TCP: start it with --listen 127.0.0.1:6443 (or nodeguard.listen in "
+            "its configuration), or give --server URL"
+        )
+    if found.host in ("0.0.0.0", "::"):
+        return Address(host="127.0.0.1" if found.host == "0.0.0.0" else "::1", port=found.port)
+    return found

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nodeguard.agent.instance_lock import InstanceLock, agent_pid
+from nodeguard.agent.instance_lock import InstanceLock, RunningAgent, running_agent
 from nodeguard.errors import Conflict
 
 
@@ -16,16 +16,20 @@ def test_a_second_one_is_told_the_pid_of_the_first(tmp_path: Path) -> None:
     first.take()
     with pytest.raises(Conflict, match=f"process {os.getpid()}"):
         second.take()
-    assert agent_pid(tmp_path / "run") == os.getpid()
+    assert running_agent(tmp_path / "run") == RunningAgent(pid=os.getpid())
+    first.tell("127.0.0.1:6443")
+    assert running_agent(tmp_path / "run") == RunningAgent(pid=os.getpid(), address="127.0.0.1:6443")
+    with pytest.raises(Conflict, match=rf"process {os.getpid()}\)"):
+        second.take()
     first.release()
-    assert agent_pid(tmp_path / "run") is None
+    assert running_agent(tmp_path / "run") is None
     second.take()
     second.release()
 
 
 def test_what_a_dead_agent_left_locks_nobody_out(tmp_path: Path) -> None:
     (tmp_path / "agent.lock").write_text("4194304\nand more\n")
-    assert agent_pid(tmp_path) is None
+    assert running_agent(tmp_path) is None
     lock = InstanceLock(tmp_path)
     lock.take()
     assert (tmp_path / "agent.lock").read_text() == f"{os.getpid()}\n"

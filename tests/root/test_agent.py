@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -240,3 +241,15 @@ def test_config_maps_and_secrets_in_pods(sandbox: Sandbox, api: Api) -> None:
         assert str(volumes_dir / "s") in mount_points(str(volumes_dir)), "not on the disk"
         api.ask("DELETE", f"{PODS}/p")
         api.wait_for_phase("p", "gone")
+
+
+def test_a_kubeconfig_for_the_agent_that_runs(sandbox: Sandbox) -> None:
+    done = sandbox.nodeguard("kubeconfig")
+    assert done.returncode == 2
+    assert "--listen" in done.stderr
+    with running(sandbox, "--listen", "127.0.0.1:0") as agent:
+        port = agent.output.partition("https://127.0.0.1:")[2].split()[0]
+        done = sandbox.nodeguard("kubeconfig")
+        assert done.returncode == 0, done.stderr
+        (cluster,) = json.loads(done.stdout)["clusters"]
+        assert cluster["cluster"]["server"] == f"https://127.0.0.1:{port}"
