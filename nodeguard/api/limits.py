@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nodeguard.api.status import ApiError
 
@@ -25,6 +26,9 @@ MAX_REQUESTS = 256
 
 LIST_SECONDS = 10.0
 """how long a list waits for its turn"""
+LIST_READ_SECONDS = 120.0
+"""how long its client may take to read it"""
+_PIECE_BYTES = 256 << 10
 
 _TRUE = ("1", "true", "True", "t", "T", "TRUE")
 
@@ -36,6 +40,7 @@ class Places:
     what: str
     total: int
     waits_seconds: float = 0.0
+    holds_seconds: float = 0.0
     taken: Counter[str] = field(default_factory=Counter)
     freed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -78,7 +83,7 @@ class Limits:
             "watch": Places("watches", MAX_WATCHES),
             "log": Places("followed logs", MAX_FOLLOWED_LOGS),
             "session": Places("streams", MAX_SESSIONS),
-            "list": Places("lists", MAX_LISTS, waits_seconds=LIST_SECONDS),
+            "list": Places("lists", MAX_LISTS, waits_seconds=LIST_SECONDS, holds_seconds=LIST_READ_SECONDS),
             "request": Places("requests", MAX_REQUESTS),
         }
 
@@ -99,9 +104,30 @@ class Limits:
             await refuse(scope, receive, send, _too_many(message))
             return
         try:
-            await self._app(scope, receive, send)
+            if places.holds_seconds:
+                # the server closes a connection whose answer is not whole
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(places.holds_seconds):
+                        await self._app(scope, receive, _piecemeal(send))
+            else:
+                await self._app(scope, receive, send)
         finally:
             places.leave(peer)
+
+
+def _piecemeal(send: Send) -> Send:
+    """Hand a large answer on as the client takes it; otherwise it is given away at once, and so is its place."""
+
+    async def send_pieces(message: Message) -> None:
+        body = message.get("body", b"")
+        if message["type"] == "http.response.body" and len(body) > _PIECE_BYTES:
+            last = (len(body) - 1) // _PIECE_BYTES * _PIECE_BYTES
+            for start in range(0, last, _PIECE_BYTES):
+                await send({**message, "body": body[start : start + _PIECE_BYTES], "more_body": True})
+            message = {**message, "body": body[last:]}
+        await send(message)
+
+    return send_pieces
 
 
 def kind_of(scope: Scope) -> str:

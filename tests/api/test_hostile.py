@@ -1,152 +1,210 @@
-"""Requests that no client of good will sends: each is answered with a Status, and the server goes on."""
+"""A real API process and a client that means it harm: the process lives, its memory is bounded, others are served."""
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
+import random
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from api.fakeagent import FakeAgent
-from api.httpclient import MAPS, PODS, Client, config_map, pod
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+
+PODS = "/api/v1/namespaces/default/pods"
+CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
+MAX_MIB = 400
+"""What no attack below may take; an idle process has some 50."""
 
 
-def answered(client: Client, method: str, path: str, body: Any, kind: str = "application/json") -> None:
-    """Whatever it is, it is understood or refused, and never a fault of ours."""
-    answer = client(method, path, body, kind)
-    assert answer.code != 500, answer.text
-    if answer.code >= 400:
-        status = answer.json
-        assert (status["kind"], status["code"]) == ("Status", answer.code)
-        assert "Traceback" not in status["message"]
+class Connection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=60)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(60)
+        self.sock.connect(str(self._path))
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        pytest.param(b"", id="nothing"),
-        pytest.param(b"\xff\xfe\x00", id="no UTF-8"),
-        pytest.param(b'{"a":', id="half an object"),
-        pytest.param(b"[" * 100_000, id="deep lists"),
-        pytest.param(b'{"a":' * 50_000 + b"1" + b"}" * 50_000, id="deep objects"),
-        pytest.param(b'{"a":' * 300 + b"1" + b"}" * 300, id="rather deep objects"),
-        pytest.param(b'{"metadata":{"name":"\\ud800"}}', id="half a character"),
-        pytest.param(b'{"metadata":{"name":NaN}}', id="NaN"),
-        pytest.param(b'{"metadata":{"name":1e999}}', id="infinite"),
-        pytest.param(b'{"metadata":{"name":' + b"9" * 100_000 + b"}}", id="a long number"),
-        pytest.param(b'{"metadata":"x"}', id="metadata that is text"),
-        pytest.param(b'{"metadata":{"name":{"a":1}}}', id="a name that is an object"),
-        pytest.param(b'{"metadata":{"name":"x","ownerReferences":[1]}}', id="owners that are numbers"),
-        pytest.param(b'{"metadata":{"name":"x","labels":[]}}', id="labels that are a list"),
-        pytest.param(b'{"metadata":{"name":"x","managedFields":[{"fieldsV1":7}]}}', id="managed fields of nonsense"),
-        pytest.param(b"null", id="null"),
-    ],
-)
-@pytest.mark.parametrize("path", [PODS, MAPS, "/api/v1/namespaces", f"{PODS}/x/eviction"])
-def test_bodies(client: Client, path: str, body: bytes) -> None:
-    answered(client, "POST", path, body)
-    answered(client, "PUT", f"{path}/x", body)
-    answered(client, "DELETE", f"{MAPS}/x", body)
+@pytest.fixture(scope="module")
+def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeAgent]:
+    with FakeAgent(tmp_path_factory.mktemp("api")) as agent:
+        yield agent
 
 
-def test_a_body_that_is_too_large_is_not_read_to_its_end(client: Client) -> None:
-    try:
-        answer = client("POST", MAPS, b'{"data":{"a":"' + b"x" * (4 << 20) + b'"}}')
-    except (BrokenPipeError, ConnectionResetError):
-        return
-    assert answer.code == 413
-
-
-def test_an_object_that_is_too_large_is_refused(client: Client) -> None:
-    answer = client("POST", MAPS, config_map("large", {"a": "x" * (2 << 20)}))
-    assert answer.code in (413, 422)
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        *("/api/v1/../../etc/passwd", "/api/v1/namespaces/..%2f..%2fetc/pods", "/api/v1//pods", "/apis/", "/api/v1/"),
-        *("/api/v1/namespaces/default/pods/%00", "/api/v1/namespaces/default/pods/a/b/c/d/e/f", "/apis/x/y/z"),
-        *(
-            f"{MAPS}?limit=-1",
-            f"{MAPS}?limit=99999999999999999999",
-            f"{MAPS}?continue=////",
-            f"{MAPS}?continue=WzEsMl0",
-        ),
-        *(f"{MAPS}?labelSelector=%ff", f"{MAPS}?labelSelector={'a,' * 9000}", f"{MAPS}?fieldSelector=%5C"),
-        *(f"{MAPS}?watch=1&resourceVersion=x", f"{MAPS}?timeoutSeconds=x", f"{MAPS}?watch=1&timeoutSeconds=-5"),
-        f"{MAPS}?continue=W251bGwsMSwyXQ",
-    ],
-)
-def test_paths(client: Client, path: str) -> None:
-    answered(client, "GET", path, None)
-    answered(client, "DELETE", path.split("?")[0] + "/none", None)
-
-
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**70), 2**70)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
-    max_leaves=10,
-)
-FIELDS = st.sampled_from(
-    [
-        *("metadata", "spec", "status", "data", "kind", "apiVersion", "name", "namespace", "labels", "finalizers"),
-        *("ownerReferences", "managedFields", "containers", "volumes", "env", "resources", "limits", "tolerations"),
-        *(
-            "$patch",
-            "$retainKeys",
-            "$setElementOrder/containers",
-            "$deleteFromPrimitiveList/finalizers",
-            "deletionTimestamp",
-        ),
-    ]
-)
-OBJECTS = st.recursive(
-    JSON, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS, inner, max_size=4), max_leaves=15
-)
-FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-@given(
-    OBJECTS,
-    st.sampled_from(
-        [PODS, MAPS, "/api/v1/nodes", "/api/v1/namespaces/default/secrets", "/api/v1/namespaces/default/events"]
-    ),
-)
-@FUZZ
-def test_any_object_is_understood_or_refused(client: Client, obj: Any, path: str) -> None:
-    answered(client, "POST", f"{path}?dryRun=All", json.dumps(obj).encode())
-
-
-@given(
-    OBJECTS, st.sampled_from(["json-patch+json", "merge-patch+json", "strategic-merge-patch+json", "apply-patch+yaml"])
-)
-@FUZZ
-def test_any_patch_is_understood_or_refused(client: Client, patch: Any, kind: str) -> None:
-    client("POST", PODS, pod("target"))
-    query = "dryRun=All&fieldManager=x&force=true"
-    answered(client, "PATCH", f"{PODS}/target?{query}", json.dumps(patch).encode(), f"application/{kind}")
-    answered(client, "PATCH", f"{PODS}/target/status?{query}", json.dumps(patch).encode(), f"application/{kind}")
-
-
-@given(
-    st.binary(max_size=200),
-    st.sampled_from(["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"]),
-)
-@FUZZ
-def test_any_bytes_are_understood_or_refused(client: Client, body: bytes, kind: str) -> None:
-    answered(client, "POST", f"{MAPS}?dryRun=All", body, kind)
-    answered(client, "DELETE", f"{MAPS}/none", body, kind)
-    answered(client, "PATCH", f"{MAPS}/none?fieldManager=x&dryRun=All", body, "application/apply-patch+yaml")
-
-
-def test_after_all_this_the_server_is_the_same(agent: FakeAgent, client: Client) -> None:
+@pytest.fixture(autouse=True)
+def lives(agent: FakeAgent) -> Iterator[None]:
+    """After each attack: the same process, which answers, and has not grown too large."""
     pid = agent.process.pid
-    assert client("GET", "/readyz").code == 200
-    assert agent.process.poll() is None
+    yield
     assert agent.process.pid == pid
+    assert agent.process.poll() is None
+    assert ask(agent, "/version")[0] == 200
+    peak = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert peak is not None
+    assert int(peak[1]) >> 10 < MAX_MIB
+
+
+def ask(agent: FakeAgent, target: str, method: str = "GET", body: Any = None, **headers: str) -> tuple[int, bytes]:
+    connection = Connection(agent.socket)
+    try:
+        text = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        connection.request(method, target, text, {"content-type": "application/json", **headers})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def raw(agent: FakeAgent, said: bytes) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(60)
+    connection.connect(str(agent.socket))
+    with contextlib.suppress(ConnectionError):
+        connection.sendall(said)
+    return connection
+
+
+@contextlib.contextmanager
+def others(agent: FakeAgent) -> Iterator[list[int]]:
+    """Meanwhile somebody else, on a connection that he has, asks for small things; the codes he gets."""
+    codes: list[int] = []
+    stop = threading.Event()
+
+    def ask_again() -> None:
+        while not stop.is_set():
+            codes.append(ask(agent, "/api/v1/namespaces/default")[0])
+
+    thread = threading.Thread(target=ask_again)
+    thread.start()
+    try:
+        yield codes
+        deadline = time.monotonic() + 30
+        before = len(codes)
+        while len(codes) < before + 3 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert len(codes) >= before + 3
+    finally:
+        stop.set()
+        thread.join()
+    assert set(codes) == {200}
+
+
+def test_bodies_that_are_too_large(agent: FakeAgent) -> None:
+    with others(agent):
+        for _ in range(5):
+            code, _ = ask(agent, CONFIG_MAPS, "POST", b'{"data": {"a": "' + b"x" * (4 << 20) + b'"}}')
+            assert code == 413
+
+
+def test_bodies_that_are_too_deep(agent: FakeAgent) -> None:
+    with others(agent):
+        for text in (b"[" * 1_000_000, b'{"a":' * 500_000, b'{"metadata":' * 200 + b"1" + b"}" * 200):
+            assert ask(agent, CONFIG_MAPS, "POST", text)[0] == 400
+
+
+def test_more_watches_than_there_are_places_for(agent: FakeAgent) -> None:
+    """One client gets half of its connections and of the watches, the rest is turned away."""
+    request = f"GET {PODS}?watch=1 HTTP/1.1\r\nhost: x\r\n\r\n".encode()
+    watches: list[socket.socket] = []
+    accepted = 0
+    try:
+        for _ in range(1200):
+            with contextlib.suppress(OSError):
+                watches.append(raw(agent, request))
+        for each in watches:
+            each.settimeout(20)
+            with contextlib.suppress(OSError):
+                accepted += each.recv(12) == b"HTTP/1.1 200"
+    finally:
+        for each in watches:
+            each.close()
+    assert 100 <= accepted <= 512
+    deadline = time.monotonic() + 30
+    while ask_quietly(agent) != 200 and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def ask_quietly(agent: FakeAgent) -> int:
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        return ask(agent, "/version")[0]
+    return 0
+
+
+def test_huge_lists_by_many_that_do_not_read(agent: FakeAgent) -> None:
+    for number in range(20):
+        body = {"metadata": {"name": f"big-{number}"}, "data": {"a": "x" * 900_000}}
+        assert ask(agent, CONFIG_MAPS, "POST", body)[0] == 201
+    request = f"GET {CONFIG_MAPS} HTTP/1.1\r\nhost: x\r\n\r\n".encode()
+    with others(agent):
+        readers = [raw(agent, request) for _ in range(60)]
+        time.sleep(1)
+        for each in readers:
+            each.close()
+    assert ask(agent, CONFIG_MAPS, "DELETE")[0] == 200
+
+
+def test_slow_senders(agent: FakeAgent) -> None:
+    with others(agent):
+        senders = [raw(agent, b"POST /api/v1/pods HTTP/1.1\r\nhost: x\r\ncontent-le") for _ in range(300)]
+        for each in senders:
+            each.close()
+
+
+def test_too_many_requests_on_one_connection(agent: FakeAgent) -> None:
+    connection = Connection(agent.socket)
+    codes = set()
+    for _ in range(3000):
+        connection.request("GET", "/livez")
+        answer = connection.getresponse()
+        answer.read()
+        codes.add(answer.status)
+        if answer.status == 429:
+            assert answer.headers["retry-after"] == "1"
+            break
+    connection.close()
+    assert codes == {200, 429}
+
+
+PIECES = (
+    *("..", "%2e%2e", "%2f", "%00", "\u00e9", "api", "apis", "v1", "pods", "namespaces", "default", "log", "exec"),
+    *("proxy", "status", "x" * 300, "?watch=1", "?limit=-1", "?continue=AAAA", "?labelSelector=((", "?fieldSelector=a"),
+    *("?resourceVersion=99999999999999999999", "?timeoutSeconds=x", "?container=..%2f..", "*", "events", "nodes"),
+    *("metrics.k8s.io", "v1beta1", "node1", "openapi", "v3", "?fieldManager=" + "m" * 200, "?dryRun=x", "?watch=1"),
+)
+
+
+def test_paths_and_bodies_of_all_kinds(agent: FakeAgent) -> None:
+    """Nothing that can be asked is a fault of the server's: no 500 but where 500 is the answer."""
+    die = random.Random(5)
+    bodies = [b"", b"{", b"null", b"[]", b'{"kind":5}', b'{"kind":"Pod","apiVersion":"v1","metadata":[]}', b"\xff\xfe"]
+    bodies += [b'{"kind":"Pod","apiVersion":"v1","metadata":{"name":"%s"},"spec":{"containers":7}}' % (b"a" * 300,)]
+    faults = []
+    with others(agent):
+        for _ in range(600):
+            target = "/" + "/".join(die.choice(PIECES) for _ in range(die.randrange(1, 8)))
+            target = target.replace("/?", "?").encode("ascii", "ignore").decode()
+            method = die.choice(["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "BREW"])
+            kind = die.choice(["application/json", "application/apply-patch+yaml", "application/json-patch+json", "x"])
+            connection = Connection(agent.socket)
+            connection.timeout = 5
+            try:
+                connection.connect()
+                connection.sock.settimeout(5)
+                connection.request(method, target, die.choice(bodies), {"content-type": kind})
+                code = connection.getresponse().status
+                if code == 500:
+                    faults.append((method, target))
+            except (TimeoutError, http.client.HTTPException, ConnectionError):
+                pass  # a watch that waits, or no HTTP at all
+            finally:
+                connection.close()
+    assert faults == []
