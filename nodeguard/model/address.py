@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 
 from nodeguard.errors import UsageError
@@ -22,6 +21,8 @@ class Address:
     @property
     def is_loopback(self) -> bool:
         """Only this host can reach it."""
+        import ipaddress  # few commands meet an address, all of them the settings
+
         return ipaddress.ip_address(self.host).is_loopback
 
 
@@ -31,6 +32,8 @@ def parse_address(text: str) -> Address:
     Raises:
         UsageError: it is no such address.
     """
+    import ipaddress
+
     host, colon, port = text.rpartition(":")
     host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if not colon or not port.isascii() or not port.isdecimal() or int(port) > 65535:

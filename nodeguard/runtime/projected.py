@@ -8,7 +8,6 @@ Source: kubernetes, pkg/volume/util/atomic_writer.go.
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -61,7 +60,7 @@ def write(directory: Path, files: Iterable[FileContent], *, gid: int | None) -> 
     before = _current(directory)
     if before is not None and _read(before) == wanted:
         return False
-    version = directory / f"..{secrets.token_hex(8)}"
+    version = directory / f"..{os.urandom(8).hex()}"
     try:
         _write_version(version, wanted, gid)
         (directory / NEW_DATA).unlink(missing_ok=True)
