@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from nodeguard.agent.event import EventSource
 from nodeguard.agent.gate import Refusal, RefusedUnderPressure, refused_object
 from nodeguard.agent.loop import Loop, Timer
+from nodeguard.agent.pod_host import Pods, Worker
 from nodeguard.errors import Conflict, InvalidInput, NodeguardError, NotFound, Rejected
 from nodeguard.model.link import Gone, Message, PodMessage
 from nodeguard.model.pod import Pod
@@ -29,41 +30,6 @@ RETRY_SECONDS = 5.0
 
 ENDED = (Phase.SUCCEEDED, Phase.FAILED)
 Tell = Callable[[Message, object], None]
-
-
-class Worker(Protocol):
-    """A pod at work; see ``agent.pod.PodWorker``."""
-
-    pod: Pod
-
-    @property
-    def is_gone(self) -> bool:
-        """Nothing of it runs any more."""
-
-    def object(self) -> dict[str, Any]:
-        """The v1 Pod."""
-
-    def status(self) -> dict[str, Any]:
-        """The v1 PodStatus."""
-
-    def update(self, pod: Pod) -> None:
-        """Labels and annotations have changed."""
-
-
-class Pods(Protocol):
-    """The node, as far as it is asked for pods; see ``agent.node.Node``."""
-
-    def start(self, pod: Pod) -> Worker:
-        """Have it run."""
-
-    def stop(self, uid: str, grace_seconds: float) -> None:
-        """Have it end, and all of it removed."""
-
-    def settle(self, uid: str) -> None:
-        """Its record goes."""
-
-    def forget(self, uid: str, then: Callable[[], None]) -> bool:
-        """Have it end at once; of one that is not here logs go, and ``then()`` is called."""
 
 
 class PodSync:
