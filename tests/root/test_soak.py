@@ -64,7 +64,13 @@ class Churn:
         self._count = 0
 
     def live(self, present: Agent) -> None:
-        """One agent's life: what was under way goes on, then one thing after another happens, until it is killed."""
+        """One agent's life: what was under way goes on, then one thing after another happens, until it is killed.
+
+        Some are killed before they have taken over what there is.
+        """
+        if self._random.random() < 0.25:
+            present.listen_until(time.monotonic() + self._random.uniform(0, LONGEST_LIFE_SECONDS))
+            return
         present.wait_for(lambda: present.adopted is not None, "adoption")
         self._again(present)
         self._look(present)
