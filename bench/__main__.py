@@ -1,4 +1,7 @@
-"""``python -m bench [start] [race] [idle] [api]``: measure, print tables and verdicts, keep samples in bench/out."""
+"""``python -m bench [start] [race] [idle] [api] [hostile]``: measure, print tables and verdicts, keep samples.
+
+The samples lie in bench/out.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench import api, contest, idle, start
+from bench import api, contest, hostile, idle, start
 from bench.report import table, verdicts
 from bench.stats import summarize
 
 HERE = Path(__file__).resolve().parent
-PARTS = ("start", "race", "idle", "api")
+PARTS = ("start", "race", "idle", "api", "hostile")
 
 
 def main() -> int:
@@ -33,6 +36,7 @@ def main() -> int:
     contest.add_options(parser.add_argument_group("race: from a crossed threshold to the end of whoever crossed it"))
     idle.add_options(parser.add_argument_group("idle: what nodeguard itself takes"))
     api.add_options(parser.add_argument_group("api: lists beside kubectl's, and how soon a watch tells"))
+    hostile.add_options(parser.add_argument_group("hostile: the race while a client keeps the API as busy as it can"))
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(unknown))}: there are {', '.join(PARTS)}")
@@ -55,6 +59,8 @@ def main() -> int:
                     answer[part], missing = contest.measure(stack, base, options)
                 elif part == "api":
                     answer[part], missing = api.measure(stack, base, options)
+                elif part == "hostile":
+                    answer[part], missing = hostile.measure(stack, base, options)
                 else:
                     answer[part], missing = idle.measure(stack, base, options)
             failures |= missing
