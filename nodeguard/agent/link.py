@@ -45,7 +45,7 @@ class Link:
         self._pending: OrderedDict[object, Message] = OrderedDict()
         self._handled = threading.Semaphore(1)
         self._is_open = True
-        self._unread_bytes, self._looks = 0, 0
+        self._unread_bytes = self._sent_bytes = self._sent_before = self._looks = 0
         self._threads = 2
         for work, name in ((self._read, "link-reader"), (self._write, "link-writer")):
             threading.Thread(target=self._until_lost, args=(work,), daemon=True, name=name).start()
@@ -67,9 +67,11 @@ class Link:
 
     def look(self) -> None:
         """Give the link up when the other side has not read for some looks; to be called every few seconds."""
-        unread, before = self._unread(), self._unread_bytes
-        self._unread_bytes = unread
-        self._looks = self._looks + 1 if unread and unread >= before else 0
+        unread, sent = self._unread(), self._sent_bytes
+        # The kernel counts a little more than was sent. Whoever has read anything has less than all that came since.
+        has_all = unread > 0 and unread >= self._unread_bytes + sent - self._sent_before
+        self._unread_bytes, self._sent_before = unread, sent
+        self._looks = self._looks + 1 if has_all else 0
         if self._looks >= STUCK_LOOKS:
             self._give_up("it does not read what it is told")
 
@@ -157,3 +159,4 @@ class Link:
                 log.error("not told to the API server: %s", e)
                 continue
             self._socket.sendall(line)
+            self._sent_bytes += len(line)

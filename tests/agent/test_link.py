@@ -108,6 +108,17 @@ def test_whoever_reads_is_not_given_up(story: Story) -> None:
     assert not story.lost
 
 
+def test_whoever_is_looked_at_just_when_something_was_sent_is_not_given_up(story: Story) -> None:
+    for _ in range(3 * agent_link.STUCK_LOOKS):
+        before = story.link._sent_bytes
+        story.link.send(NodeMessage(object={"text": "x" * 3000}))
+        while story.link._sent_bytes == before:
+            story.other.recv(1, socket.MSG_PEEK)
+        story.link.look()
+        story.read()
+    assert not story.lost
+
+
 @pytest.mark.parametrize(
     ("data", "why"),
     [
