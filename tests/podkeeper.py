@@ -27,12 +27,17 @@ _UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 _OWN_PID = re.compile(rf"\b{os.getpid()}\b")
 
 
+RUNTIMES = ("runc", "crun")
+"""One of them is what this host has; its places are the same."""
+
+
 def place_of(event: str, arguments: tuple[Any, ...], base: str) -> str | None:
     """What is about to be done, in words that are the same in every process; None when it is nothing of this test's."""
     if event in ("os.posix_spawn", "subprocess.Popen"):
         words = [str(word) for word in arguments[1]]
         names = [word for word in words[1:] if not word.startswith("-")]
-        return f"{event} {Path(words[0]).name} {names[0] if names else ''}".rstrip()
+        program = Path(words[0]).name
+        return f"{event} {'runtime' if program in RUNTIMES else program} {names[0] if names else ''}".rstrip()
     if not arguments or not isinstance(arguments[0], str | os.PathLike | bytes):
         return None
     path = os.fsdecode(arguments[0])

@@ -31,7 +31,7 @@ from root.lab import (
 from root.test_pressure import grower
 from root.test_record import written
 from root.test_run_cleanup import forge_owner, stranger, stranger_cgroup
-from sandbox import Sandbox
+from sandbox import Sandbox, patient
 
 from nodeguard.model.instant import parse_rfc3339
 
@@ -143,10 +143,10 @@ START = {
     "no-config": ("os.rename run/pods/UID/bundles/UID_main_0/config.json.partial", 1),
     "no-conmon": ("subprocess.Popen conmon", 1),
     "no-conmon-of-the-second": ("subprocess.Popen conmon", 2),
-    "created": ("os.posix_spawn runc start", 1),
-    "not-started-yet": ("os.posix_spawn runc start", 2),
+    "created": ("os.posix_spawn runtime start", 1),
+    "not-started-yet": ("os.posix_spawn runtime start", 2),
     "exit-of-init-not-given-up": ("os.remove run/exits/UID_init_0", 1),
-    "init-not-deleted": ("os.posix_spawn runc delete", 1),
+    "init-not-deleted": ("os.posix_spawn runtime delete", 1),
     "init-half-removed": ("os.remove run/pods/UID/messages/UID_init_0", 1),
     **{f"state-{nth}": (STATE, nth) for nth in range(5, 16, 2)},
 }
@@ -166,7 +166,9 @@ def test_killed_in_a_start(sandbox: Sandbox, place: str) -> None:
         end(next_one, wanted)
 
 
-@pytest.mark.parametrize("place", ["os.posix_spawn runc run", "os.mkdir run/pods/UID/etc", "os.posix_spawn runc start"])
+@pytest.mark.parametrize(
+    "place", ["os.posix_spawn runtime run", "os.mkdir run/pods/UID/etc", "os.posix_spawn runtime start"]
+)
 def test_killed_in_the_start_of_a_pod_with_one_pid_namespace(sandbox: Sandbox, place: str) -> None:
     """Its namespace is held by a process that has no conmon."""
     wanted = with_uid(pod("p", container("main", "ps -e -o comm; " + UNTIL_TERM), shareProcessNamespace=True))
@@ -220,7 +222,7 @@ STOP = {
     "written": (STATE, 2),
     "exit-not-given-up": ("os.remove run/exits/*", 1),
     "second-exit-not-given-up": ("os.remove run/exits/*", 2),
-    "not-deleted": ("os.posix_spawn runc delete", 1),
+    "not-deleted": ("os.posix_spawn runtime delete", 1),
     "half-a-container-cgroup": ("os.rmdir cgroup/*/podUID/main", HALF),
     "half-a-layer": ("os.rmdir upper", 1),
     "half-a-bundle": ("os.remove config.json", 1),
@@ -259,8 +261,8 @@ def test_killed_in_a_deletion(sandbox: Sandbox, place: str) -> None:
 END = {
     "exit-not-given-up": ("os.remove run/exits/UID_main_0", 1),
     "exit-not-written-down": (STATE, 1),
-    "not-deleted": ("os.posix_spawn runc delete", 1),
-    "other-not-deleted": ("os.posix_spawn runc delete", 2),
+    "not-deleted": ("os.posix_spawn runtime delete", 1),
+    "other-not-deleted": ("os.posix_spawn runtime delete", 2),
     "half-a-layer": ("os.rmdir upper", 1),
     "half-a-pod-cgroup": ("os.rmdir cgroup/*/podUID", HALF),
     "namespaces": ("os.remove net", 1),
@@ -310,7 +312,7 @@ EVICTION = {
     "struck-not-written": (STATE, 1),
     "struck-and-written": (STATE, 2),
     "exit-not-given-up": ("os.remove run/exits/*", 1),
-    "not-deleted": ("os.posix_spawn runc delete", 1),
+    "not-deleted": ("os.posix_spawn runtime delete", 1),
     "half-a-pod-cgroup": ("os.rmdir cgroup/*/podUID", HALF),
     "half-the-volumes": ("os.rmdir disk", 1),
     "state-5": (STATE, 5),
@@ -351,7 +353,7 @@ def test_what_is_left_of_a_grace_period_is_given(sandbox: Sandbox) -> None:
     with agent(sandbox) as first:
         first.do("start", pod=wanted)
         first.wait_for_state(uid, "running", "main", "other")
-        first.do("evict", uid=uid, grace=4)
+        first.do("evict", uid=uid, grace=round(patient(2)) + 2)
         first.wait_for_state(uid, "terminated", "other")
         first.kill()
     with agent(sandbox) as next_one:
