@@ -104,11 +104,9 @@ class ApiSync:
         match message:
             case PodMessage(object=value):
                 yield self._wanted(value)
-            case Sync(pods=values):
-                for value in values:
-                    yield self._wanted(value)
-                uids = frozenset(identity_of(value)[0] for value in values)
-                yield lambda: self._wanting.synced(uids)
+            case Sync(uids=uids):
+                known = frozenset(uids)
+                yield lambda: self._wanting.synced(known)
             case Settled(uid=uid):
                 yield lambda: self._wanting.settled(uid)
             case Forget(uid=uid, namespace=namespace, name=name):

@@ -40,6 +40,8 @@ class PodFeed:
         self._newest: dict[str, Object] = {}
         """What was told last of pods whose status is not committed yet."""
         self._mirrors_gone_at: dict[str, float] = {}
+        self._unshown: dict[Key, Object] = {}
+        """Static pods whose names are taken, as they were told last."""
         self._is_synced = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._store.listeners.append(self._changed)
@@ -54,7 +56,9 @@ class PodFeed:
             obj = forgotten.object()
             self._forget(obj["metadata"]["name"], obj["namespace"], obj["name"])
         self._told = {obj["metadata"]["uid"]: _digest(obj) for obj in objects}
-        self._context.link.send(Sync(pods=[_for_agent(obj) for obj in objects]))
+        for obj in objects:
+            self._context.link.send(PodMessage(object=_for_agent(obj)))
+        self._context.link.send(Sync(uids=list(self._told)))
         self._is_synced = True
 
     def pod(self, told: Object) -> None:
@@ -68,6 +72,8 @@ class PodFeed:
         entry = self._store.latest(key)
         if entry is None:
             self._appeared(key, told)
+        elif entry.uid != uid and is_mirror(told):
+            self._taken(entry, told)
         elif entry.uid != uid:
             log.warning("pod of another uid pod=%s/%s uid=%s known=%s", namespace, name, uid, entry.uid)
             self._forget(uid, namespace, name)
@@ -80,7 +86,10 @@ class PodFeed:
         if (note := self._store.latest(forgotten)) is not None:
             removal = self._store.remove(forgotten, note.object())
             self._start(self._kept(removal, lambda: self.gone(uid, namespace, name)))
-        entry = self._store.latest(Key("pods", namespace, name))
+        key = Key("pods", namespace, name)
+        if key in self._unshown and self._unshown[key]["metadata"]["uid"] == uid:
+            del self._unshown[key]
+        entry = self._store.latest(key)
         if entry is None or entry.uid != uid:
             return
         obj = entry.object()
@@ -108,6 +117,15 @@ class PodFeed:
         self._told[told["metadata"]["uid"]] = _digest(told)
         self._configs.want(told)
         self._start(self._settled(told, self._store.put(key, told)))
+
+    def _taken(self, entry: Entry, told: Object) -> None:
+        """A static pod runs, whatever has its name here: it is shown when that one has gone.
+
+        Source: kubelet, pkg/kubelet/pod/mirror_client.go (CreateMirrorPod fails, the pod goes on).
+        """
+        if entry.key not in self._unshown:
+            log.warning("static pod not shown, its name is taken pod=%s/%s", entry.key.namespace, entry.key.name)
+        self._unshown[entry.key] = told
 
     async def _later(self, seconds: float, told: Object) -> None:
         await asyncio.sleep(seconds)
@@ -171,6 +189,8 @@ class PodFeed:
         returns = is_mirror(entry.object()) and not was_gone
         if returns:
             self._mirrors_gone_at[entry.uid] = self._context.now()
+        if (unshown := self._unshown.pop(entry.key, None)) is not None:
+            self.pod(unshown)
         if returns or self._store.latest(Key(FORGOTTEN, "", entry.uid)) is not None:
             self._forget(entry.uid, entry.key.namespace, entry.key.name)
 
@@ -178,10 +198,13 @@ class PodFeed:
         self._context.link.send(Forget(uid=uid, namespace=namespace, name=name))
 
     def _is_for_agent(self, obj: Object) -> bool:
-        """Whether the agent is to have the pod: it is of this node, and has not ended or is to be removed."""
+        """Whether the agent is to have the pod: it is of this node, and has not ended or is to be removed.
+
+        Of a static pod it says whether its manifest is there still.
+        """
         is_over = (obj.get("status") or {}).get("phase") in _ENDED
         is_here = obj["spec"].get("nodeName") == self._context.node_name
-        return is_here and (not is_over or bool(obj["metadata"].get("deletionTimestamp")))
+        return is_here and (not is_over or bool(obj["metadata"].get("deletionTimestamp")) or is_mirror(obj))
 
     def _start(self, work: Any) -> None:
         task = asyncio.ensure_future(work)

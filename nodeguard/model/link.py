@@ -1,8 +1,9 @@
 """The link between the agent and its API server: every message with its shape, and lines of JSON as their frame.
 
 One JSON object per line, each with ``type``. Both sides may begin anew at any time: the agent says ``hello``, one
-``pod`` for each that it has, and ``synced``; the API server answers with ``sync``, all that should be, and the agent
-acts on the difference. docs/decisions/0006-the-api-is-a-process-of-its-own.md says why there are two processes.
+``pod`` for each that it has, and ``synced``; the API server answers with a ``pod`` for each that should be, and
+``sync``; the agent acts on the difference. docs/decisions/0006-the-api-is-a-process-of-its-own.md says why there are
+two processes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from nodeguard.model.wire import wire_name
 
 PROTOCOL = 1
 MAX_LINE_BYTES = 8 * 2**20
-"""The longest line, its newline included: an object of the API (1.5 MiB) many times over, and a sync of thousands."""
+"""The longest line, its newline included: an object of the API (1.5 MiB), whatever its text becomes in ASCII."""
 
 Object = dict[str, Any]
 """A Kubernetes object as JSON has it."""
@@ -85,9 +86,12 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sync:
-    """API server, after ``Synced``: every pod of the store for this node that is to run, or to be deleted."""
+    """API server, after ``Synced`` and one ``pod`` for each: these are all that are to run, or to be deleted.
 
-    pods: list[Object]
+    The pods themselves would not fit: 110 of them may have 160 MiB.
+    """
+
+    uids: list[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +170,7 @@ _CHECKS: dict[str, tuple[type, ...]] = {
     "int": (int,),
     "Object": (dict,),
     "Object | None": (dict, type(None)),
-    "list[Object]": (list,),
+    "list[str]": (list,),
     "Any": (object,),
 }
 
@@ -251,8 +255,8 @@ def _checked(value: Any, hint: str, path: str) -> Any:
     fits: bool = isinstance(value, _CHECKS[hint]) and not (hint == "int" and isinstance(value, bool))
     if not fits:
         raise LinkFault(f"{path} is {type(value).__name__}, not {hint}")
-    if hint == "list[Object]" and not all(isinstance(item, dict) for item in value):
-        raise LinkFault(f"{path} holds something that is no object")
+    if hint == "list[str]" and not all(isinstance(item, str) for item in value):
+        raise LinkFault(f"{path} holds something that is no text")
     return value
 
 

@@ -172,9 +172,6 @@ class FakeAgent:
 
     def _hear(self, message: Message) -> None:
         match message:
-            case Sync():
-                for obj in message.pods:
-                    self._pod(obj)
             case PodMessage():
                 self._pod(message.object)
             case Forget():
@@ -183,7 +180,7 @@ class FakeAgent:
                     self.send(Gone(uid=message.uid, namespace=message.namespace, name=message.name))
             case Query():
                 self._answer(message)
-            case ConfigMessage() | Settled() | NodeMessage():
+            case ConfigMessage() | Settled() | NodeMessage() | Sync():
                 pass
         with self._heard_more:
             self.heard.append(message)

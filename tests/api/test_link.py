@@ -44,7 +44,7 @@ def test_a_final_status_is_settled_when_it_is_on_the_disk(quiet: FakeAgent, api:
     quiet.wait_for(Settled, uid=uid)
     quiet.restart()
     assert api.get(f"{PODS}/p")["status"]["phase"] == "Succeeded"
-    assert quiet.wait_for(Sync).pods == [], "it is over"
+    assert quiet.wait_for(Sync).uids == [], "it is over"
     quiet.wait_for(Settled, uid=uid)  # the agent told it again, so it is answered again
 
 
@@ -52,8 +52,9 @@ def test_after_a_restart_the_agent_is_told_what_should_be(quiet: FakeAgent, api:
     kept, ending = uid_of(api.make(PODS, pod("kept"))), uid_of(api.make(PODS, pod("ending")))
     api("DELETE", f"{PODS}/ending?gracePeriodSeconds=7")
     quiet.restart()
-    pods = {one["metadata"]["uid"]: one["metadata"] for one in quiet.wait_for(Sync).pods}
-    assert pods.keys() == {kept, ending}
+    assert set(quiet.wait_for(Sync).uids) == {kept, ending}
+    told = [one.object["metadata"] for one in quiet.heard if isinstance(one, PodMessage)]
+    pods = {metadata["uid"]: metadata for metadata in told}
     assert pods[ending]["deletionGracePeriodSeconds"] == 7
     assert "deletionTimestamp" not in pods[kept]
 
@@ -119,6 +120,45 @@ def test_a_static_pod_appears_and_comes_back(quiet: FakeAgent, api: Client) -> N
     quiet.send(PodMessage(object=quiet.pods["static-1"]))
     api.until_gone(f"{PODS}/static-node1")
     api.until(f"{PODS}/static-node1", lambda one: one["metadata"]["uid"] == "static-1")
+
+
+def static_pod(uid: str) -> dict[str, Any]:
+    static = pod("static-node1", namespace="default", uid=uid, annotations={"kubernetes.io/config.mirror": "x"})
+    static["spec"]["nodeName"] = "node1"
+    return static
+
+
+def test_a_static_pod_whose_name_is_taken_is_shown_when_that_one_goes(quiet: FakeAgent, api: Client) -> None:
+    taken = api.make(PODS, pod("static-node1"))
+    quiet.wait_for(PodMessage)
+    quiet.report(uid_of(taken), ended_status(taken))
+    quiet.pods["static-1"] = static_pod("static-1")
+    quiet.report("static-1", running_status(static_pod("static-1")))
+    api.until(f"{PODS}/static-node1", lambda one: one["status"]["phase"] == "Succeeded")
+    api.make(MAPS, config_map("later"))
+    assert not [one for one in quiet.heard if isinstance(one, Forget)], "it would be told again, and so for ever"
+    api("DELETE", f"{PODS}/static-node1")
+    found = api.until(f"{PODS}/static-node1", lambda one: one["status"]["phase"] == "Running")
+    assert uid_of(found) == "static-1"
+
+
+def test_an_ended_static_pod_whose_manifest_changed_in_the_dark_makes_room(quiet: FakeAgent, api: Client) -> None:
+    quiet.pods["static-1"] = static_pod("static-1")
+    quiet.report("static-1", ended_status(static_pod("static-1"), "Failed"))
+    api.until(f"{PODS}/static-node1", lambda one: one["status"]["phase"] == "Failed")
+    quiet.pods = {"static-2": static_pod("static-2")}  # what an agent tells after the host was started again
+    quiet.restart()
+    quiet.wait_for(Sync, uids=["static-1"])
+    quiet.send(Gone(uid="static-1", namespace="default", name="static-node1"))
+    api.until(f"{PODS}/static-node1", lambda one: one["metadata"]["uid"] == "static-2")
+
+
+def test_pods_that_are_larger_together_than_a_message_are_told_after_a_restart(quiet: FakeAgent, api: Client) -> None:
+    for number in range(40):
+        api.make(PODS, pod(f"p{number}", annotations={"large": "x" * 250_000}))
+    quiet.restart()
+    assert len(quiet.wait_for(Sync).uids) == 40
+    assert sum(isinstance(one, PodMessage) for one in quiet.heard) == 40
 
 
 def test_finalizers_hold_a_pod_that_is_gone(quiet: FakeAgent, api: Client) -> None:
