@@ -6,8 +6,8 @@ A person waits for it at every key, so an agent that is slow or away means no na
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,6 +18,7 @@ from nodeguard.errors import NodeguardError
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from nodeguard.client.client import Client
     from nodeguard.client.kind import Kind
 
     Complete = Callable[[click.Context, click.Parameter, str], list[str] | list[CompletionItem]]
@@ -72,9 +73,9 @@ def complete_containers(ctx: click.Context, param: click.Parameter, incomplete: 
     place = first_argument(words, _TAKE_VALUES)
     found: dict[str, Any] = {}
     if place is not None:
-        with suppress(NodeguardError, OSError):
+        with suppress(NodeguardError, OSError), _client() as client:
             namespace = next((words[i + 1] for i, word in enumerate(words[:-1]) if word in ("-n", "--namespace")), None)
-            found = _client().get(POD, namespace or _namespace(ctx), words[place].rpartition("/")[2])
+            found = client.get(POD, namespace or _namespace(ctx), words[place].rpartition("/")[2])
     spec = found.get("spec") or {}
     names = [one["name"] for one in (*(spec.get("containers") or ()), *(spec.get("initContainers") or ()))]
     return [name for name in names if name.startswith(incomplete)]
@@ -99,8 +100,8 @@ def _names(ctx: click.Context, kind: Kind, beginning: str) -> list[str]:
     from nodeguard.client.client import TABLE
 
     table: dict[str, Any] = {}
-    with suppress(NodeguardError, OSError):
-        table = _client().read(kind.path(_namespace(ctx)), {"limit": MANY}, accept=TABLE)
+    with suppress(NodeguardError, OSError), _client() as client:
+        table = client.read(kind.path(_namespace(ctx)), {"limit": MANY}, accept=TABLE)
     names = [str(row["cells"][0]) for row in table.get("rows") or ()]
     return [name for name in names if name.startswith(beginning)]
 
@@ -117,8 +118,13 @@ def _namespace(ctx: click.Context) -> str | None:
     return str(ctx.params.get("namespace") or "default")
 
 
-def _client() -> Any:
+@contextmanager
+def _client() -> Iterator[Client]:
     from nodeguard.cli.agent_socket import socket_path
     from nodeguard.client.client import Client
 
-    return Client(socket_path(), timeout_seconds=TIMEOUT_SECONDS)
+    client = Client(socket_path(), timeout_seconds=TIMEOUT_SECONDS)
+    try:
+        yield client
+    finally:
+        client.close()

@@ -127,14 +127,22 @@ class Client:
             asked = {**asked, "continue": token}
 
     def watch(
-        self, kind: Kind, namespace: str | None, query: Query | None = None, *, accept: str = JSON
+        self,
+        kind: Kind,
+        namespace: str | None,
+        query: Query | None = None,
+        *,
+        accept: str = JSON,
+        silence_seconds: float | None = None,
     ) -> Iterator[tuple[str, Object]]:
         """Changes as they come, as type (``ADDED``, ``MODIFIED``, ``DELETED``) and object, until the server ends it.
 
         Raises:
             Expired: the ``resourceVersion`` is too old; list again.
+            TimedOut: nothing came for so long, not even the end.
         """
-        with self.stream(kind.path(namespace), {**(query or {}), "watch": "true"}, accept=accept) as stream:
+        target, asked = kind.path(namespace), {**(query or {}), "watch": "true"}
+        with self.stream(target, asked, accept=accept, timeout_seconds=silence_seconds) as stream:
             for line in stream.lines():
                 event = json.loads(line)
                 if event["type"] == "ERROR":

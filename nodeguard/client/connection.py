@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -110,6 +111,8 @@ class Connection:
     ) -> tuple[int, bytes]:
         from http.client import HTTPException
 
+        if self._http is not None and _is_stale(self._http.sock):
+            self.close()
         if self._http is None or self._http.sock is None:
             self._http = self._open(self._timeout_seconds)
         try:
@@ -182,6 +185,11 @@ class Stream:
                 rest = other
         if rest:
             yield rest
+
+
+def _is_stale(kept: socket.socket | None) -> bool:
+    """Whether the server has closed a connection that nothing was asked over for a while."""
+    return kept is None or bool(select.select([kept], [], [], 0)[0])
 
 
 def _asked(

@@ -15,6 +15,8 @@ from nodeguard.errors import AgentUnreachable, Expired
 LISTED = "LISTED"
 """The type of what comes first, and again when changes were missed: the whole list."""
 RETRY_SECONDS = 0.2
+LATE_SECONDS = 5.0
+"""A server may end a watch so much later than it was told to."""
 
 Change = tuple[str, dict[str, Any]]
 
@@ -65,9 +67,11 @@ def _changes(
     """Watch after watch: the server ends one now and then, and the next goes on from there."""
     while until is None or time.monotonic() < until:
         asked = {**query, "resourceVersion": version, "allowWatchBookmarks": "true"}
+        silence_seconds = None
         if until is not None:
-            asked["timeoutSeconds"] = str(max(1, math.ceil(until - time.monotonic())))
-        for type_, item in client.watch(kind, namespace, asked, accept=accept):
+            seconds = max(1, math.ceil(until - time.monotonic()))
+            asked["timeoutSeconds"], silence_seconds = str(seconds), seconds + LATE_SECONDS
+        for type_, item in client.watch(kind, namespace, asked, accept=accept, silence_seconds=silence_seconds):
             if type_ != "BOOKMARK":
                 yield type_, item
             version = version_of(item) or version

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from nodeguard.cli.run_agent import config_object, event_of, exit_code
+from nodeguard.cli.run_object import config_object, event_of, exit_code
 from nodeguard.client.follow_log import current, instances
 from nodeguard.model.configdata import config_data
 from nodeguard.model.objectref import ObjectRef

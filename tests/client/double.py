@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -45,11 +46,17 @@ class Double:
     def _talk(self, connection: socket.socket, answers: list[bytes]) -> None:
         with connection, suppress(OSError):
             for answer in answers:
-                head = b""
-                while b"\r\n\r\n" not in head and (data := connection.recv(65536)):
-                    head += data
-                self.requests += [head] if head else []
+                request = b""
+                while not _is_whole(request) and (data := connection.recv(65536)):
+                    request += data
+                self.requests += [request] if request else []
                 connection.sendall(answer)
+
+
+def _is_whole(request: bytes) -> bool:
+    head, end, body = request.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)content-length: *(\d+)", head)
+    return bool(end) and len(body) >= int(length[1] if length else 0)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Requests and streams over a Unix socket, also with a server that behaves badly."""
 
 import json
+import select
 import socket
 import threading
 from collections.abc import Iterator
@@ -66,6 +67,16 @@ def test_a_change_is_not_asked_twice(path: Path, client: Client) -> None:
         with pytest.raises(AgentUnreachable):
             client.create(POD, "default", {"metadata": {"name": "web"}})
         client.list(POD, "default")
+
+
+def test_a_change_is_asked_when_the_kept_connection_was_closed_meanwhile(path: Path, client: Client) -> None:
+    with double(path, [pods("1")], [answer(b"{}", 201)]) as server:
+        client.list(POD, "default")
+        kept = client._connection._http
+        assert kept is not None
+        select.select([kept.sock], [], [], 30)  # the double closes after its last answer
+        client.create(POD, "default", {"metadata": {"name": "web"}})
+    assert [request.partition(b" ")[0] for request in server.requests] == [b"GET", b"POST"]
 
 
 def test_refusals_and_warnings(path: Path, client: Client) -> None:
@@ -159,7 +170,7 @@ def test_another_of_that_name_is_not_waited_for(path: Path, client: Client) -> N
 
 
 def test_waiting_has_an_end(path: Path, client: Client) -> None:
-    with double(path, [pods("1", "web")], [chunked()], [chunked()]), pytest.raises(TimedOut, match="pods/web"):
+    with double(path, [pods("1", "web")], *[[chunked()]] * 500), pytest.raises(TimedOut, match="pods/web"):
         wait_for(client, POD, "default", "web", lambda item: False, 0.001)
 
 
