@@ -33,7 +33,8 @@ from streamserver import Pods, Server, serving
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection
 
-from nodeguard.runtime.exec import end_leftovers, find_bundle
+from nodeguard.runtime.container import find_bundle
+from nodeguard.runtime.exec import end_leftovers
 
 pytestmark = pytest.mark.root
 

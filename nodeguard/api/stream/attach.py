@@ -27,7 +27,7 @@ from nodeguard.api.stream.exec import check_streams, find_running
 from nodeguard.api.stream.pod import PodSource, container_spec
 from nodeguard.api.stream.query import read_flag
 from nodeguard.runtime.attach import PACKET_BYTES, READ_BYTES, STDERR_PACKET, STDOUT_PACKET, open_attach, resize
-from nodeguard.runtime.exec import Bundle
+from nodeguard.runtime.container import Bundle
 
 _CHANNELS = {STDOUT_PACKET: STDOUT, STDERR_PACKET: STDERR}
 

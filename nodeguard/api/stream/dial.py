@@ -43,7 +43,7 @@ async def connect(network: Path | None, port: int) -> socket.socket:
     failure: OSError | None = None
     for family, address in _ADDRESSES:
         try:
-            sock = await asyncio.to_thread(_socket, network, family)
+            sock = await _socket_of(network, family)
         except OSError as e:
             failure = failure or e
             continue
@@ -68,6 +68,21 @@ def complaint(error: OSError, port: int, pod: Json) -> str:
     uid = pod["metadata"]["uid"]
     why = os.strerror(error.errno).lower() if error.errno else "nobody answers"
     return f"error forwarding port {port} to pod {uid}, uid : dial tcp4 127.0.0.1:{port}: connect: {why}"
+
+
+async def _socket_of(network: Path | None, family: socket.AddressFamily) -> socket.socket:
+    """What a thread makes; it is closed when nobody waits for it any more."""
+    making = asyncio.ensure_future(asyncio.to_thread(_socket, network, family))
+    try:
+        return await asyncio.shield(making)
+    except asyncio.CancelledError:
+        making.add_done_callback(_close)
+        raise
+
+
+def _close(made: asyncio.Future[socket.socket]) -> None:
+    if not made.cancelled() and made.exception() is None:
+        made.result().close()
 
 
 def _socket(network: Path | None, family: socket.AddressFamily) -> socket.socket:

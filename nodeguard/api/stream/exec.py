@@ -30,7 +30,8 @@ from nodeguard.api.stream.query import read_flag
 from nodeguard.errors import HostLacks, NotFound, RuntimeFailed
 from nodeguard.kernel.cgroup.detect import detect
 from nodeguard.kernel.cgroup.driver import Driver
-from nodeguard.runtime.exec import Bundle, Exec, Runtime, find_bundle, start_exec
+from nodeguard.runtime.container import Bundle, find_bundle
+from nodeguard.runtime.exec import Exec, Runtime, start_exec
 
 CHUNK_BYTES = 32 << 10
 START_SECONDS = 5.0
