@@ -108,7 +108,7 @@ class Exec:
                 log = file.read().decode(errors="replace")
         finally:
             self._pid_file.unlink(missing_ok=True)
-        if not started:
+        if not started and log.strip():  # killed with its container, the runtime has had no time to say anything
             raise RuntimeFailed(runtime_message(log))
         return exit_code
 
