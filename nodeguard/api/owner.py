@@ -86,7 +86,7 @@ class Collector:
             self._more.set()
 
     async def _follow_up(self, key: Key) -> None:
-        entry = self._store.get(key)
+        entry = self._store.latest(key)
         if entry is None:
             return
         try:

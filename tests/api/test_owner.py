@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
-from api.fakeagent import FakeAgent
+from api.fakeagent import FakeAgent, running_status
 from api.httpclient import MAPS, PODS, Client, config_map, pod
+
+from nodeguard.api.context import Context
+from nodeguard.api.resource import find_kind
+from nodeguard.api.rest.remove import DeleteOptions, remove
+from nodeguard.api.store.database import Database
+from nodeguard.api.store.entry import Key
+from nodeguard.api.store.store import Store
+from nodeguard.model.link import PodMessage
 
 NAMESPACES = "/api/v1/namespaces"
 
@@ -143,6 +154,45 @@ def test_an_eviction_deletes(agent: FakeAgent, client: Client) -> None:
     answer = client("POST", f"{PODS}/evicted/eviction", body)
     assert (answer.code, answer.json["status"]) == (201, "Success")
     client.until_gone(f"{PODS}/evicted")
+
+
+def test_an_eviction_of_another_pod_than_the_one_meant_leaves_no_trace(tmp_path: Path) -> None:
+    with FakeAgent(tmp_path, runs=False) as quiet:
+        client = Client(quiet.socket)
+        uid = client.make(PODS, pod("p"))["metadata"]["uid"]
+        quiet.report(uid, running_status(quiet.wait_for(PodMessage).object))
+        evict_with_preconditions(client, client.until(f"{PODS}/p", lambda one: one["status"]["phase"] == "Running"))
+
+
+def evict_with_preconditions(client: Client, made: dict[str, Any]) -> None:
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p"}}
+    for wrong in ({"uid": "another"}, {"resourceVersion": "1"}):
+        answer = client("POST", f"{PODS}/p/eviction", {**body, "deleteOptions": {"preconditions": wrong}})
+        assert answer.code == 409
+    assert client.get(f"{PODS}/p") == made
+    right = {"uid": made["metadata"]["uid"], "resourceVersion": made["metadata"]["resourceVersion"]}
+    assert client("POST", f"{PODS}/p/eviction", {**body, "deleteOptions": {"preconditions": right}}).code == 201
+    assert client.get(f"{PODS}/p")["metadata"]["deletionTimestamp"]
+
+
+def test_a_deletion_undoes_nothing_that_was_put_meanwhile(tmp_path: Path) -> None:
+    async def story() -> dict[str, Any]:
+        store = Store(Database(tmp_path / "objects.db"))
+        resource, key = find_kind("v1", "ConfigMap"), Key("configmaps", "default", "m")
+        assert resource is not None
+        obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m", "namespace": "default", "uid": "u"}}
+        seen = await store.put(key, obj)
+        held = {**seen.object(), "metadata": {**seen.object()["metadata"], "finalizers": ["example.com/x"]}}
+        store.put(key, held)
+        context = cast(Context, SimpleNamespace(store=store, now=lambda: 0.0, node_name="node1"))
+        _, is_gone = await remove(context, resource, seen, DeleteOptions())
+        assert not is_gone
+        left = store.get(key)
+        await store.close()
+        assert left is not None
+        return left.object()
+
+    assert asyncio.run(story())["metadata"]["finalizers"] == ["example.com/x"]
 
 
 def test_a_bound_pod_is_not_bound_again(client: Client) -> None:

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+
 from api.fakeagent import FakeAgent
 from api.httpclient import MAPS, PODS, Client, config_map, pod
+
+from nodeguard.api.resource import find_kind
+from nodeguard.api.rest.form import Form
+from nodeguard.api.rest.selector import parse_selector
+from nodeguard.api.rest.watch import Watch
+from nodeguard.api.store.entry import Change, ChangeType, Entry, Key, make_entry
+from nodeguard.api.store.window import Window
 
 
 def test_changes_come_as_they_happen(client: Client) -> None:
@@ -107,3 +117,49 @@ def test_the_life_of_a_pod(agent: FakeAgent, client: Client) -> None:
     assert phases == ["Pending", "Running"]
     assert ending["object"]["metadata"]["deletionGracePeriodSeconds"] == 30
     assert end["type"] == "DELETED"
+
+
+def large_maps(count: int) -> list[Entry]:
+    data = {"a": "x" * 100_000}
+    return [
+        make_entry(Key("configmaps", "default", f"m{number}"), config_map(f"m{number}", data), number)
+        for number in range(1, count + 1)
+    ]
+
+
+def watch_over(window: Window) -> Watch:
+    resource = find_kind("v1", "ConfigMap")
+    assert resource is not None
+    return Watch(window, Form(resource=resource, style=""), parse_selector("", "", ()), 0, lambda: 0.0)
+
+
+def test_who_reads_slowly_keeps_no_copies() -> None:
+    class Seen(list[Entry]):
+        taken = 0
+
+        def __iter__(self):  # type: ignore[no-untyped-def]
+            for entry in list.__iter__(self):
+                self.taken += 1
+                yield entry
+
+    entries = Seen(large_maps(20))
+    lines = watch_over(Window(0)).initial(entries, tell_end=False)
+    next(lines)
+    assert entries.taken == 1
+    assert sum(1 for _ in lines) == 19
+
+
+def test_many_changes_are_told_a_piece_at_a_time_and_all_of_them() -> None:
+    async def story() -> list[list[bytes]]:
+        window = Window(0)
+        watch = watch_over(window)
+        window.extend(Change(ChangeType.ADDED, entry, None) for entry in large_maps(15))
+        pieces: list[list[bytes]] = []
+        while sum(map(len, pieces)) < 15:
+            pieces.append(await watch.next())
+        return pieces
+
+    pieces = asyncio.run(story())
+    assert max(sum(map(len, piece)) for piece in pieces) < 400_000
+    names = [json.loads(line)["object"]["metadata"]["name"] for piece in pieces for line in piece]
+    assert names == [f"m{number}" for number in range(1, 16)]

@@ -143,15 +143,18 @@ async def delete_collection(context: Context, target: Target, request: Request, 
 async def remove(context: Context, resource: Resource, entry: Entry, options: DeleteOptions) -> tuple[Object, bool]:
     """Delete an object, or begin to: what it is now, and whether it is gone.
 
+    ``entry`` may be an earlier state of it: whoever waited since does not undo what others have put meanwhile.
+
     Raises:
-        ApiError: it is another one than the one meant, or must not go.
+        ApiError: it is another one than the one meant, must not go, or has gone already.
     """
+    latest = context.store.latest(entry.key)
+    if latest is None or latest.uid != entry.uid:
+        raise not_found(resource.plural, resource.group, entry.key.name)
+    entry = latest
+    check_meant(resource, entry, options)
     obj = entry.object()
     metadata = obj["metadata"]
-    if options.uid and options.uid != entry.uid:
-        raise other_uid(resource, metadata, options.uid[:60])
-    if options.resource_version and options.resource_version != str(entry.revision):
-        raise modified(resource, entry.key.name)
     _check_may_go(resource, entry.key.name)
     is_begun = bool(metadata.get("deletionTimestamp"))
     _begin(resource, obj, options, context)
@@ -163,6 +166,18 @@ async def remove(context: Context, resource: Resource, entry: Entry, options: De
     elif not is_begun or encode(obj) != entry.body:
         await context.store.put(entry.key, obj, urgent=True)
     return obj, is_gone
+
+
+def check_meant(resource: Resource, entry: Entry, options: DeleteOptions) -> None:
+    """The preconditions hold.
+
+    Raises:
+        ApiError: 409, it is another object, or in another state.
+    """
+    if options.uid and options.uid != entry.uid:
+        raise other_uid(resource, entry.object()["metadata"], options.uid[:60])
+    if options.resource_version and options.resource_version != str(entry.revision):
+        raise modified(resource, entry.key.name)
 
 
 def _check_may_go(resource: Resource, name: str) -> None:

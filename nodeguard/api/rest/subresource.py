@@ -6,6 +6,7 @@ pkg/registry/core/namespace/storage; pkg/kubelet/server/server.go (what the prox
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
@@ -15,7 +16,7 @@ from nodeguard.api.context import Context
 from nodeguard.api.resource import find_kind
 from nodeguard.api.rest.body import read_object
 from nodeguard.api.rest.option import write_options
-from nodeguard.api.rest.remove import parse_delete_options, remove
+from nodeguard.api.rest.remove import check_meant, parse_delete_options, remove
 from nodeguard.api.rest.respond import json_response
 from nodeguard.api.rest.target import Target
 from nodeguard.api.rest.write import answer, may_go
@@ -41,12 +42,14 @@ async def evict(context: Context, target: Target, request: Request) -> Response:
     if not isinstance(given, dict):
         raise bad_request("deleteOptions: expected an object")
     options = parse_delete_options(given, request.query_params)
+    check_meant(target.resource, entry, options)
     pod = entry.object()
     if not options.dry_run and not pod["metadata"].get("deletionTimestamp") and _is_alive(pod):
         conditions = [c for c in pod["status"].get("conditions") or () if c.get("type") != _DISRUPTION["type"]]
         since = {"lastTransitionTime": rfc3339(context.now())}
         pod["status"] = {**pod["status"], "conditions": [*conditions, {**_DISRUPTION, **since}]}
         entry = await context.store.put(entry.key, pod)
+        options = replace(options, resource_version="")  # this was the change since
     await remove(context, target.resource, entry, options)
     return json_response(_CREATED, 201)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
 from starlette.requests import Request
@@ -34,7 +34,7 @@ _SENT_AT_ONCE = 256 * 1024
 class WatchResponse:
     """The answer to a watch, as ASGI has it."""
 
-    def __init__(self, watch: Watch, lines: list[bytes], seconds: float) -> None:
+    def __init__(self, watch: Watch, lines: Iterable[bytes], seconds: float) -> None:
         self._watch, self._lines, self._seconds = watch, lines, seconds
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,10 +55,8 @@ class WatchResponse:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _send(self, send: Send) -> None:
-        lines = self._lines
-        self._lines = []
         try:
-            await _send_all(send, lines, always=True)
+            await _send_all(send, self._lines, always=True)
             while True:
                 await _send_all(send, await self._watch.next())
         except ApiError as e:
@@ -77,13 +75,16 @@ class Watch:
         self.revision: Callable[[], int] = lambda: since
         """The store's revision, for bookmarks."""
 
-    def initial(self, entries: list[Entry], *, tell_end: bool) -> list[bytes]:
-        """A line for each object that is there already, and one that says that these were all."""
-        shown = (entry for entry in entries if self._selector.matches(entry))
-        lines = [self._line(ChangeType.ADDED, entry) for entry in shown]
+    def initial(self, entries: list[Entry], *, tell_end: bool) -> Iterator[bytes]:
+        """A line for each object that is there already, and one that says that these were all.
+
+        Each is made when it is sent: many that read slowly hold nothing but references.
+        """
+        for entry in entries:
+            if self._selector.matches(entry):
+                yield self._line(ChangeType.ADDED, entry)
         if tell_end:
-            lines.append(self._bookmark(is_end_of_initial=True))
-        return lines
+            yield self._bookmark(is_end_of_initial=True)
 
     async def next(self) -> list[bytes]:
         """The next lines, which are about at least one change, or a bookmark.
@@ -106,10 +107,21 @@ class Watch:
             changes = self._window.after(self._since)
             if not changes:
                 continue
-            self._since = changes[-1].entry.revision
-            lines = [line for change in changes if (line := self._told(change))]
-            if lines:
+            if lines := self._lines(changes):
                 return lines
+
+    def _lines(self, changes: list[Change]) -> list[bytes]:
+        """As many as are sent at once: the others stay in the window, where they cost nothing."""
+        lines: list[bytes] = []
+        size = 0
+        for change in changes:
+            if size >= _SENT_AT_ONCE:
+                break
+            self._since = change.entry.revision
+            if line := self._told(change):
+                lines.append(line)
+                size += len(line)
+        return lines
 
     def _told(self, change: Change) -> bytes | None:
         """The line about a change: what enters the selection is added, what leaves it is deleted."""
@@ -154,7 +166,7 @@ def watch_objects(context: Context, target: Target, request: Request, options: L
     watch.namespace = target.namespace
     watch.bookmarks = options.bookmarks
     watch.revision = lambda: store.revision
-    lines: list[bytes] = []
+    lines: Iterable[bytes] = ()
     if begins_with_all:
         entries = store.entries(target.storage, target.namespace)
         lines = watch.initial(entries, tell_end=bool(options.send_initial_events))
@@ -164,7 +176,7 @@ def watch_objects(context: Context, target: Target, request: Request, options: L
     return WatchResponse(watch, lines, seconds)
 
 
-async def _send_all(send: Send, lines: list[bytes], *, always: bool = False) -> None:
+async def _send_all(send: Send, lines: Iterable[bytes], *, always: bool = False) -> None:
     piece: list[bytes] = []
     size = 0
     for line in lines:
