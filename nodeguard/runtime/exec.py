@@ -107,7 +107,9 @@ class Exec:
                 file.seek(0)
                 log = file.read().decode(errors="replace")
         finally:
-            self._pid_file.unlink(missing_ok=True)
+            # runc writes it by another name at first, and may be killed before it has renamed it
+            for path in (self._pid_file, self._pid_file.with_name(f".{self._pid_file.name}")):
+                path.unlink(missing_ok=True)
         if not started and log.strip():  # killed with its container, the runtime has had no time to say anything
             raise RuntimeFailed(runtime_message(log))
         return exit_code
