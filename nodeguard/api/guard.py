@@ -13,7 +13,7 @@ import ssl
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import h11
 import uvicorn
@@ -25,6 +25,8 @@ from nodeguard.api.rate import Bucket
 
 MAX_CONNECTIONS = 1024
 MAX_CONNECTIONS_OF_PEER = 512
+MAX_HANDSHAKES = 128
+"""Anybody on this host may begin one, certificate or not: they take no place of those who are known."""
 HANDSHAKE_SECONDS = 5.0
 HEADER_SECONDS = 10.0
 BODY_SECONDS = 30.0
@@ -39,29 +41,38 @@ _FORBIDDEN = b"HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-length: 0\
 
 
 class Connections:
-    """All that are open, and whose they are; one whose TLS handshake goes on is nobody's yet."""
+    """All that are open, and whose they are; one whose TLS handshake goes on is nobody's yet, and counted apart."""
 
     def __init__(self) -> None:
         self._peers: WeakKeyDictionary[asyncio.Protocol, str] = WeakKeyDictionary()
         self._count: Counter[str] = Counter()
+        self._handshakes: WeakSet[asyncio.Protocol] = WeakSet()
 
-    @property
-    def is_full(self) -> bool:
-        """There are enough."""
-        return len(self._peers) >= MAX_CONNECTIONS
+    def has_room(self, *, for_handshake: bool) -> bool:
+        """Whether one more may come."""
+        handshakes = len(self._handshakes)
+        if for_handshake and handshakes >= MAX_HANDSHAKES:
+            return False
+        return len(self._peers) - handshakes < MAX_CONNECTIONS
 
     def begin(self, protocol: asyncio.Protocol) -> None:
         """One more."""
         self._peers[protocol] = ""
 
+    def begin_handshake(self, protocol: asyncio.Protocol) -> None:
+        """It has to say first who it is; one that fails to is forgotten with its object."""
+        self._handshakes.add(protocol)
+
     def belongs(self, protocol: asyncio.Protocol, peer: str) -> bool:
         """It is this peer's from now on; whether that is not one too many."""
+        self._handshakes.discard(protocol)
         self._peers[protocol] = peer
         self._count[peer] += 1
         return self._count[peer] <= MAX_CONNECTIONS_OF_PEER
 
     def end(self, protocol: asyncio.Protocol) -> None:
         """It is closed, or another protocol has taken it over."""
+        self._handshakes.discard(protocol)
         peer = self._peers.pop(protocol, "")
         if peer:
             self._count[peer] -= 1
@@ -239,9 +250,13 @@ class GuardedServer(uvicorn.Server):
         """Listen."""
 
         def protocol() -> asyncio.Protocol:
-            if _connections.is_full:
+            is_tls = self._tls is not None
+            if not _connections.has_room(for_handshake=is_tls):
                 return _Refusal()
-            return GuardedHttp(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+            made = GuardedHttp(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+            if is_tls:
+                _connections.begin_handshake(made)
+            return made
 
         handshake = HANDSHAKE_SECONDS if self._tls is not None else None
         self.servers = [

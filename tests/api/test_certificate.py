@@ -14,9 +14,9 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-from streamserver import Server
+from streamserver import Server, until
 
-from nodeguard.api import kubeconfig
+from nodeguard.api import guard, kubeconfig
 from nodeguard.api.certificate import ensure_certificates, main
 from nodeguard.api.identity import of_certificate
 from nodeguard.api.tls import refresh, server_context
@@ -97,13 +97,22 @@ async def who(request: Request) -> JSONResponse:
 
 
 @pytest.fixture
-def port(tmp_path: Path, pki: Path) -> Iterator[int]:
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.setblocking(False)
+def listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        yield listener
+
+
+@pytest.fixture
+def server(tmp_path: Path, pki: Path, listener: socket.socket) -> Iterator[Server]:
     with Server(tmp_path / "api.sock", [Route("/who", who)], listener, pki) as server:
         assert server.get("/who")[0] == 200
-        yield listener.getsockname()[1]
-    listener.close()
+        yield server
+
+
+@pytest.fixture
+def port(server: Server, listener: socket.socket) -> int:
+    return int(listener.getsockname()[1])
 
 
 def ask(port: int, context: ssl.SSLContext, name: str = "localhost") -> bytes:
@@ -174,3 +183,18 @@ def test_a_kubeconfig_has_everything(pki: Path, capsys: pytest.CaptureFixture[st
 def test_nobody_waits_for_a_handshake_that_does_not_come(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port), 40) as silent:  # asyncio itself would wait a minute
         assert silent.recv(1) == b""
+
+
+def test_who_has_no_certificate_takes_no_place_of_others(
+    server: Server, port: int, pki: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "MAX_CONNECTIONS", 3)
+    monkeypatch.setattr(guard, "MAX_HANDSHAKES", 8)
+    silent = [socket.create_connection(("127.0.0.1", port), 20) for _ in range(12)]
+    try:
+        until(lambda: len(guard._connections._handshakes) == 8)
+        assert server.get("/who")[0] == 200
+    finally:
+        for each in silent:
+            each.close()
+    until(lambda: ask(port, client_context(pki)).startswith(b"HTTP/1.1 200"))
