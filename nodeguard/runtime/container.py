@@ -39,6 +39,8 @@ def find_bundle(run_dir: Path, pod_uid: str, container_name: str, container_id: 
         NotFound: there is no such container, or it is another one's.
     """
     path = f"pods/{pod_uid}/bundles/{container_id}/config.json"
+    if "/" in pod_uid or "/" in container_id:  # a status may be anybody's words
+        raise NotFound(f"container {container_id} has no name of ours")
     try:
         fd = open_beneath(run_dir, path, os.O_RDONLY | os.O_NONBLOCK)
     except (OSError, ValueError) as e:
