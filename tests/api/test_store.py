@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
@@ -215,6 +216,35 @@ def test_damage_while_running_is_mended_from_memory(state: Path) -> None:
 
     asyncio.run(use())
     assert list(state.glob("objects.db.damaged-*Z"))
+
+
+def test_damage_on_a_full_disk_loses_nothing_that_memory_has(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    malformed = sqlite3.DatabaseError("database disk image is malformed")
+    malformed.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    failures: list[Exception] = []
+    write = Database._write
+
+    def failing(self: Database, *given: Any) -> None:
+        if failures:
+            raise failures.pop(0)
+        write(self, *given)
+
+    async def use() -> None:
+        store = Store(Database(state / FILE_NAME))
+        await store.put(key("a"), obj("a"))
+        monkeypatch.setattr(Database, "_write", failing)
+        failures[:] = [malformed, OSError(errno.EIO, "no room for the new file")]
+        with pytest.raises(ApiError):
+            await store.put(key("b"), obj("b"))
+        failures[:] = [malformed]
+        await store.put(key("c"), obj("c"))
+        await store.close()
+        again = Store(Database(state / FILE_NAME))
+        assert [entry.key.name for entry in again.entries("configmaps")] == ["a", "c"]
+        await again.close()
+
+    asyncio.run(use())
+    assert not list(state.glob("*.new*"))
 
 
 def test_what_is_pending_is_latest_and_nobody_sees_it(state: Path) -> None:

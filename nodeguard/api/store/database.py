@@ -130,18 +130,29 @@ class Database:
         return True
 
     def rebuild(self, entries: Iterable[tuple[Key, Entry | None]], revision: int) -> None:
-        """Begin a new file with these entries; the one that turned out to be damaged is set aside.
+        """Begin a new file with these entries; the one that turned out to be damaged is set aside once that is whole.
 
         Raises:
-            StoreFailed: that failed, too.
+            StoreFailed: that failed, too, and the damaged one is in use still.
         """
+        beside = self.path.with_name(f"{self.path.name}.new")
+        damaged, ceiling = self._connection, self._ceiling
         try:
-            with suppress(sqlite3.Error):
-                self._connection.close()
-            self._set_aside("damaged while it was used")
-            self._connection = _connect(self.path)
-            self._ceiling = 0
+            _remove_all(beside)
+            self._connection, self._ceiling = _connect(beside), 0
             self._write(entries, revision)
+            self._connection.close()
+        except (sqlite3.Error, OSError) as e:
+            if self._connection is not damaged:
+                self._connection.close()
+            self._connection, self._ceiling = damaged, ceiling
+            raise _failure(self.path, e) from e
+        with suppress(sqlite3.Error):
+            damaged.close()
+        try:
+            self._set_aside("damaged while it was used")
+            beside.rename(self.path)
+            self._connection = _connect(self.path)
         except (sqlite3.Error, OSError) as e:
             raise _failure(self.path, e) from e
 
