@@ -26,7 +26,7 @@ class ContainerWorker:
     """
 
     def __init__(
-        self, sandbox: Sandbox, container: Container, *, changed: Callable[[], None], keep: Callable[[], None]
+        self, sandbox: Sandbox, container: Container, *, changed: Callable[[], None], keep: Callable[[], bool]
     ) -> None:
         self._sandbox, self._host, self._container = sandbox, sandbox.host, container
         self.changed, self._keep = changed, keep
@@ -166,8 +166,11 @@ class ContainerWorker:
         self._normal("Started", f"Started container {self._container.name}")
         self.changed()
 
-    def ended(self, exit_code: int, reason: str, message: str, at: float | None = None) -> None:
-        """The first process has ended, or never came to be; ``changed()`` is the caller's to call."""
+    def ended(self, exit_code: int, reason: str, message: str, at: float | None = None) -> bool:
+        """The first process has ended, or never came to be; ``changed()`` is the caller's to call.
+
+        False: this could not be written down.
+        """
         now = self._host.clock.now() if at is None else at
         never_ran = self.view.stage in (ContainerStage.CREATING, ContainerStage.CREATED)
         end = Termination(
@@ -181,7 +184,7 @@ class ContainerWorker:
         self.view = replace(self.view, stage=ContainerStage.EXITED, ended=end, pid=None)
         if never_ran and self.view.killed_at is None:
             self._warning("Failed", f"Error: {message}")
-        self._keep()
+        return self._keep()
 
     def removed(self) -> None:
         """Nothing of the instance is left."""

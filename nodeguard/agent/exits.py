@@ -21,10 +21,11 @@ class Exits:
         """Call ``callback(exit_code)`` when the container ends."""
         self._waiting[container_id] = callback
 
-    def forget(self, container_id: str) -> None:
-        """No call any more; the file goes."""
+    def forget(self, container_id: str, *, keeps_file: bool = False) -> None:
+        """No call any more; the file goes, unless it is all that tells the code to whoever comes after a crash."""
         self._waiting.pop(container_id, None)
-        (self._directory / container_id).unlink(missing_ok=True)
+        if not keeps_file:
+            (self._directory / container_id).unlink(missing_ok=True)
 
     def _appeared(self, name: str) -> None:
         callback = self._waiting.get(name)

@@ -256,8 +256,8 @@ class Instance:
 
     def _end(self, exit_code: int, reason: str, message: str, at: float | None = None) -> None:
         self._over = True
-        self._worker.ended(exit_code, reason, message, at)  # first: the exit file goes when this is written down
-        self._host.exits.forget(self._plan.container_id)
+        is_written = self._worker.ended(exit_code, reason, message, at)
+        self._host.exits.forget(self._plan.container_id, keeps_file=not is_written)
         self._worker.changed()
 
     def _failed(self, error: BaseException | None) -> None:
@@ -316,6 +316,7 @@ class Instance:
         return self._host.logs.is_hurried or view.terminated_at is not None or view.killed_at is not None
 
     def _leave(self) -> None:
+        self._host.exits.forget(self._plan.container_id)  # where its code could not be written down at once
         if self._pidfd >= 0:
             os.close(self._pidfd)
         self._worker.removed()

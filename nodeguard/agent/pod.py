@@ -413,19 +413,23 @@ class PodWorker:
         else:
             self._sandbox_prepared(None, error)
 
-    def _keep(self) -> None:
-        """Write down how far everything has come, if that has changed and somebody is to go on with it."""
+    def _keep(self) -> bool:
+        """Write down how far everything has come, if that has changed and somebody is to go on with it.
+
+        False: it could not be written.
+        """
         if self.host.keeper is None:
-            return
+            return True
         state = self._state()
         if state == self._kept:
-            return
+            return True
         try:
             state.write(self._sandbox.run_dir)
         except OSError as e:  # without room for it the pod goes on, and the next change tries again
             log.error("state of a pod not written pod=%s error=%s", self.pod.meta.key, e)
-        else:
-            self._kept = state
+            return False
+        self._kept = state
+        return True
 
     def _state(self) -> Checkpoint:
         from nodeguard.agent.checkpoint import Checkpoint, clock_offset  # `run` keeps nothing

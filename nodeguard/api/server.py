@@ -81,6 +81,7 @@ async def serve(
     await listeners.start(unix_socket, tls_socket)
     log.info("api serving node=%s objects_in=%s", hello.node_name, database.path)
     await stop.wait()
+    logging.getLogger("uvicorn.error").disabled = True  # watches that end with the process are no faults
     for chore in chores:
         chore.cancel()
     await listeners.stop()
